@@ -1,0 +1,7 @@
+"""Differentiation: gradients, modes, hooks, checking, forward mode, drawing."""
+
+from .modes import enable_grad as enable_grad
+from .modes import inference_mode as inference_mode
+from .modes import is_grad_enabled as is_grad_enabled
+from .modes import no_grad as no_grad
+from .modes import set_grad_enabled as set_grad_enabled

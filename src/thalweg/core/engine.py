@@ -1,0 +1,406 @@
+"""The backward walk.
+
+Nodes are taken from a heap by the order in which they were recorded, latest first. Since every node was
+recorded after its inputs, a node is met only when all its gradients have arrived; nothing needs counting
+beforehand, nothing recurses, and two runs add in the same order.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from ..errors import AnomalyError, GraphError, InPlaceError, ShapeError
+from .modes import current, enter, restore, silence
+from .node import BaseNode, Hooks, Leaf, Node, Output, Saved
+from .tensor import TensorBase, describe
+
+__all__ = ["backward", "backward_pass", "seed_for"]
+
+
+def seed_for(root: TensorBase, gradient: Any, who: str = "backward") -> Any:
+    """Check a root and its seed; return the seed as a tensor."""
+    if not root.requires_grad:
+        raise GraphError(
+            f"{who}: the tensor to differentiate (shape {root._data.shape}) does not require grad; nothing it was "
+            "computed from has requires_grad=True, or it was computed under no_grad()."
+        )
+    if gradient is None:
+        if root._data.size != 1:
+            raise GraphError(
+                f"{who}: a tensor of shape {root._data.shape} is not a scalar; give a gradient of that shape, or reduce "
+                "it to one element (sum or mean)."
+            )
+        return TensorBase._wrap(np.ones(root._data.shape, root._data.dtype))
+    if not isinstance(gradient, TensorBase):
+        raise TypeError(f"{who}: the gradient must be a tensor or None, got {type(gradient).__name__}.")
+    if gradient._data.shape != root._data.shape:
+        raise ShapeError(f"{who}: a gradient of shape {root._data.shape} is required, got {gradient._data.shape}.")
+    return gradient
+
+
+def backward(
+    root: TensorBase,
+    gradient: TensorBase | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Sequence[TensorBase] | TensorBase | None = None,
+) -> None:
+    """Walk back from one root, adding to the leaves' ``.grad``."""
+    seed = seed_for(root, gradient)
+    keep = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        backward_pass([(root, seed)], None, create_graph, keep)
+    else:
+        backward_into([(root, seed)], inputs, create_graph, keep)
+
+
+def backward_into(
+    roots: list[tuple[TensorBase, Any]], inputs: Sequence[TensorBase] | TensorBase, create_graph: bool, keep: bool
+) -> None:
+    """Walk back, adding to the ``.grad`` of `inputs` only."""
+    wanted = [inputs] if isinstance(inputs, TensorBase) else list(inputs)
+    if not wanted:
+        raise GraphError("backward: inputs must not be empty; leave it out to reach every leaf.")
+    for tensor, found in zip(wanted, backward_pass(roots, wanted, create_graph, keep), strict=True):
+        if found is not None:
+            if tensor._grad is None:
+                tensor._grad = found
+            elif create_graph:
+                tensor._grad = tensor._grad + found  # type: ignore[operator]
+            else:
+                np.add(tensor._grad._data, found._data, out=tensor._grad._data)
+
+
+def backward_pass(
+    roots: Iterable[tuple[TensorBase, Any]],
+    inputs: Sequence[TensorBase] | None,
+    create_graph: bool,
+    keep: bool,
+) -> list[TensorBase | None]:
+    """Walk back from `roots` (tensor, seed). With `inputs`, return their gradients and touch no ``.grad``."""
+    modes = current()
+    on_tensors = create_graph or modes.recorder is not None or bool(modes.levels)
+    walk = _Walk(on_tensors, create_graph, keep, modes.anomaly)
+    wanted: dict[BaseNode, Any] = {}
+    if inputs is not None:
+        for tensor in inputs:
+            node = tensor._node if tensor._view is None else tensor._fresh_node()
+            if node is None:
+                raise GraphError("grad: one of the inputs does not require grad.")
+            wanted[node] = None
+    starts: list[BaseNode] = []
+    for root, seed in roots:
+        node = root._node if root._view is None else root._fresh_node()
+        assert node is not None
+        starts.append(node)
+        if seed._data.dtype != root._data.dtype and isinstance(seed, TensorBase):
+            seed = TensorBase._wrap(seed._data.astype(root._data.dtype)) if not on_tensors else seed
+        walk.give(node, seed if on_tensors else seed._data)
+    seed = None  # only the walk may hold it, so that a leaf can tell whether to copy
+    if inputs is not None:
+        walk.wanted = wanted
+        walk.needed = _reaching(starts, wanted)
+    outer = modes
+    enter(modes.with_grad(create_graph) if on_tensors else modes)
+    token = silence()
+    try:
+        walk.run()
+    finally:
+        restore(token)
+        enter(outer)
+    if inputs is None:
+        return []
+    return [_as_tensor(wanted[tensor._node]) for tensor in inputs]  # type: ignore[index]
+
+
+def _as_tensor(gradient: Any) -> TensorBase | None:
+    if gradient is None or isinstance(gradient, TensorBase):
+        return gradient
+    return TensorBase._wrap(np.asarray(gradient))
+
+
+def _reaching(starts: list[BaseNode], targets: dict[BaseNode, Any]) -> set[BaseNode]:
+    """Return the nodes from which some target can be reached, targets included."""
+    order: list[BaseNode] = []
+    seen: set[BaseNode] = set()
+    stack = list(starts)
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        order.append(node)
+        stack.extend(e for e in edges_of(node) if e is not None and e not in seen)
+    reaching = set(targets)
+    for node in sorted(order, key=lambda n: -n.order):  # inputs first
+        if any(e in reaching for e in edges_of(node)):
+            reaching.add(node)
+    return reaching
+
+
+def edges_of(node: BaseNode) -> tuple[BaseNode | None, ...]:
+    """Return the nodes that a node hands gradients to."""
+    if isinstance(node, Node):
+        return node.edges
+    if isinstance(node, Output):
+        return (node.node,)
+    return ()
+
+
+class _Walk:
+    """One walk: which gradients are waiting at which node."""
+
+    __slots__ = ("anomaly", "create_graph", "heap", "keep", "needed", "on_tensors", "waiting", "wanted")
+
+    def __init__(self, on_tensors: bool, create_graph: bool, keep: bool, anomaly: bool) -> None:
+        self.on_tensors = on_tensors
+        self.create_graph = create_graph
+        self.keep = keep
+        self.anomaly = anomaly
+        self.heap: list[int] = []
+        self.waiting: dict[int, list[Any]] = {}  # order: [node, gradient, whether the gradient is ours alone]
+        self.wanted: dict[BaseNode, Any] | None = None
+        self.needed: set[BaseNode] | None = None
+
+    def give(self, node: BaseNode, gradient: Any) -> None:
+        order = node.order
+        entry = self.waiting.get(order)
+        if entry is None:
+            self.waiting[order] = [node, gradient, False]
+            heappush(self.heap, order)
+        else:
+            present = entry[1]
+            if entry[2] and type(present) is np.ndarray:
+                np.add(present, gradient, out=present)
+            else:
+                entry[1] = present + gradient
+                entry[2] = True
+
+    def give_output(self, output: Output, gradient: Any) -> None:
+        """Let the gradient of one output wait at its node for the others."""
+        node = output.node
+        entry = self.waiting.get(node.order)
+        if entry is None:
+            parts: list[Any] = [None] * len(node.shapes)  # type: ignore[attr-defined]
+            self.waiting[node.order] = entry = [node, parts, False]
+            heappush(self.heap, node.order)
+        parts = entry[1]
+        parts[output.index] = gradient if parts[output.index] is None else parts[output.index] + gradient
+
+    def run(self) -> None:
+        heap, waiting, keep = self.heap, self.waiting, self.keep
+        plain = not (self.on_tensors or self.anomaly) and self.needed is None
+        while heap:
+            order = heappop(heap)
+            node, g, _ = waiting.pop(order)
+            if type(node) is not Node or node.hooks is not None or not plain:
+                self.visit(node, g)
+                continue
+            primitive = node.primitive
+            values = node.values
+            if values is None:
+                raise _freed(node)
+            versions = node.versions
+            if versions:
+                if versions[0] is None:
+                    self.visit(node, g)
+                    continue
+                for k in range(0, len(versions), 2):
+                    if versions[k][0] != versions[k + 1]:
+                        raise _written(node, versions, k)
+                if not keep:
+                    node.values = None
+            if not primitive.single or primitive.arity < 0:
+                self.spread(node, g, values)
+                continue
+            vjps, getters = primitive.vjps, primitive.getters
+            i = 0
+            for edge in node.edges:
+                if edge is not None:
+                    rule = vjps[i]
+                    if rule is not None:
+                        part = rule(g, *getters[i](values))
+                        at = edge.order
+                        entry = waiting.get(at)
+                        if entry is None:
+                            waiting[at] = [edge, part, False]
+                            heappush(heap, at)
+                            part = None
+                        else:
+                            self.give(edge, part)
+                i += 1
+
+    def visit(self, node: BaseNode, g: Any) -> None:
+        """The general case: hooks, wanted inputs, leaves, outputs, anomalies, tensors."""
+        hooks = node.hooks
+        if isinstance(g, list):
+            g = self.filled(node, g)
+        elif hooks is not None:
+            g = self.run_tensor_hooks(hooks, g, isinstance(node, Leaf))
+        if self.wanted is not None and node in self.wanted:
+            self.wanted[node] = g
+        if isinstance(node, Leaf):
+            self.finish_leaf(node, g)
+            return
+        if isinstance(node, Output):
+            if self.needed is None or node.node in self.needed:
+                self.give_output(node, g)
+            return
+        if self.needed is not None and not any(e in self.needed for e in edges_of(node)):
+            return
+        gs = g if isinstance(g, tuple) else (g,)
+        if hooks is not None:
+            for before in tuple(hooks.before.values()):
+                replaced = before(tuple(_as_tensor(x) for x in gs))
+                if replaced is not None:
+                    gs = tuple(self.native(x) for x in _tuple(replaced))
+        parts = self.parts(node, gs)
+        if hooks is not None:
+            for after in tuple(hooks.after.values()):
+                replaced = after(tuple(_as_tensor(p) for p in parts), tuple(_as_tensor(x) for x in gs))
+                if replaced is not None:
+                    parts = [self.native(p) for p in _tuple(replaced)]
+        if self.anomaly:
+            self.check(node, parts)
+        for edge, part in zip(edges_of(node), parts, strict=True):
+            if edge is not None and part is not None and (self.needed is None or edge in self.needed):
+                self.give(edge, part)
+
+    def parts(self, node: BaseNode, gs: tuple[Any, ...]) -> list[Any]:
+        """Return the gradients that `node` hands on, one for each edge."""
+        if not isinstance(node, Node):
+            return list(node.run(gs, self))  # type: ignore[attr-defined]
+        values = node.values
+        if values is None:
+            raise _freed(node)
+        versions = node.versions
+        for k in range(0, len(versions), 2):
+            if versions[k] is not None and versions[k][0] != versions[k + 1]:
+                raise _written(node, versions, k)
+        if not self.keep and versions:
+            node.values = None
+        values = self.unpacked(node, values)
+        g = gs[0] if node.primitive.single else gs
+        return [
+            None
+            if edge is None or (self.needed is not None and edge not in self.needed)
+            else node.primitive.vjp(i, g, values)
+            for i, edge in enumerate(node.edges)
+        ]
+
+    def spread(self, node: Node, g: Any, values: tuple[Any, ...]) -> None:
+        if isinstance(g, list):
+            g = self.filled(node, g)
+        for i, edge in enumerate(node.edges):
+            if edge is not None:
+                part = node.primitive.vjp(i, g, values)
+                if part is not None:
+                    self.give(edge, part)
+
+    def filled(self, node: BaseNode, parts: list[Any]) -> tuple[Any, ...]:
+        """Put zeros where an output received no gradient."""
+        done = []
+        for part, (shape, dtype) in zip(parts, node.shapes, strict=True):  # type: ignore[attr-defined]
+            if part is None and dtype.kind == "f" and getattr(node, "materialize", True):
+                zero = np.zeros(shape, dtype)
+                part = TensorBase._wrap(zero) if self.on_tensors else zero
+            done.append(part)
+        return tuple(done)
+
+    def unpacked(self, node: Node, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the saved values as this walk needs them: arrays, or tensors with their place in the graph."""
+        primitive = node.primitive
+        n = 1 if primitive.arity < 0 else primitive.arity
+        done = list(values)
+        for k in range(n + len(primitive.outputs)):
+            value = values[k]
+            if k < n:
+                source: BaseNode | None = None if primitive.arity < 0 else node.edges[k]
+            else:
+                source = node
+            if isinstance(value, tuple) and primitive.arity < 0:
+                done[k] = tuple(self.revive(v, e, 0, primitive) for v, e in zip(value, node.edges, strict=True))
+            else:
+                done[k] = self.revive(value, source, k - n, primitive)
+        return tuple(done)
+
+    def revive(self, value: Any, source: BaseNode | None, index: int, primitive: Any) -> Any:
+        tangents = None
+        if isinstance(value, Saved):
+            tangents = value.tangents
+            value = value.unpack(value.data) if value.unpack is not None else value.data
+            if isinstance(value, TensorBase):
+                value = value._data
+        if not self.on_tensors or not isinstance(value, np.ndarray):
+            return value
+        tensor = TensorBase._wrap(value)
+        if isinstance(source, Node) and not primitive.single and source.primitive is primitive and index >= 0:
+            tensor._node = Output(source, index) if value.dtype.kind == "f" else None
+        elif value.dtype.kind == "f":
+            tensor._node = source
+        tensor._tangents = tangents
+        recorder = current().recorder
+        if recorder is not None:
+            recorder.revived(tensor, value)  # type: ignore[attr-defined]
+        return tensor
+
+    def run_tensor_hooks(self, hooks: Hooks, g: Any, leaf: bool) -> Any:
+        for hook in tuple(hooks.tensor.values()):
+            shown = _as_tensor(g)
+            replaced = hook(shown)
+            if replaced is not None:
+                g = self.native(replaced)
+        if not leaf:
+            for ref in hooks.retain:
+                tensor = ref()
+                if tensor is not None:
+                    found = _as_tensor(g if self.on_tensors else np.array(g))
+                    tensor._grad = found if tensor._grad is None else tensor._grad + found  # type: ignore[operator]
+        return g
+
+    def native(self, value: Any) -> Any:
+        if isinstance(value, TensorBase) and not self.on_tensors:
+            return value._data
+        return value
+
+    def finish_leaf(self, leaf: Leaf, g: Any) -> None:
+        if self.wanted is None and g is not None:
+            if self.on_tensors:
+                leaf.accumulate(g if self.create_graph or current().recorder is not None else g.detach(), False)
+            else:
+                # Held by run's local, visit's argument, ours and getrefcount's: then nobody else can see it.
+                leaf.accumulate(g, sys.getrefcount(g) <= 4)
+
+    def check(self, node: BaseNode, parts: Sequence[Any]) -> None:
+        for part in parts:
+            if part is None:
+                continue
+            data = part._data if isinstance(part, TensorBase) else np.asarray(part)
+            if data.dtype.kind == "f" and not np.isfinite(data).all():
+                what = "a NaN" if np.isnan(data).any() else "an infinity"
+                raise AnomalyError(f"{describe(node)}: its backward gave {what}.")
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def _freed(node: BaseNode) -> GraphError:
+    return GraphError(
+        f"{describe(node)}: a second backward through this node, whose saved tensors the first one freed; "
+        "give retain_graph=True to the first."
+    )
+
+
+def _written(node: Node, versions: tuple[Any, ...], k: int) -> InPlaceError:
+    counter, saved_at = versions[k], versions[k + 1]
+    who = f" The write: {counter[1]}." if len(counter) > 1 else " detect_anomaly() would name the line that wrote it."
+    return InPlaceError(
+        f"{describe(node)}: a tensor that it saved was written in place since (version {counter[0]}, saved at "
+        f"{saved_at}).{who}"
+    )

@@ -1,0 +1,149 @@
+"""Writes in place: what is refused, what is counted, and how history follows.
+
+A write computes its result as an ordinary operation, copies it into the memory, raises the version counter
+that every tensor over this memory shares, and moves the history: a plain tensor takes over the result's node;
+a write through a view gives the *base* a node that puts the piece back, and views make their nodes anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import InPlaceError, ShapeError
+from . import dtype as _dtype
+from .modes import Modes, current
+from .moves import COPY_SLICES, IMPLICIT_CAST
+from .node import Leaf, Node
+from .origin import user_line
+from .primitive import Primitive, apply
+from .tensor import TensorBase, View
+
+__all__ = ["apply_inplace", "check_write", "write"]
+
+
+def apply_inplace(
+    primitive: Primitive, target: TensorBase, others: tuple[Any, ...], params: tuple[Any, ...] = ()
+) -> Any:
+    """Replace the elements of `target` by those of ``primitive(target, *others)``; return `target`."""
+    check_write(target, others)
+    return write(target, primitive.bind((target, *others), params), primitive.name)
+
+
+def check_write(target: TensorBase, others: tuple[Any, ...] = ()) -> None:
+    """Refuse a write that would lose or corrupt a gradient, before anything is touched."""
+    modes = current()
+    if target._version_list is None and not modes.inference:
+        raise InPlaceError("in place: an inference tensor can only be written under inference_mode(); clone it first.")
+    if not modes.grad:
+        return
+    recording = target.requires_grad or any(isinstance(x, TensorBase) and x.requires_grad for x in others)
+    if not recording:
+        return
+    if isinstance(target._node, Leaf):
+        raise InPlaceError(
+            "in place: a leaf that requires grad cannot be written while gradients are recorded; do it under no_grad(), "
+            "or on its .data."
+        )
+    view = target._view
+    if view is None:
+        return
+    if isinstance(view.base._node, Leaf):
+        raise InPlaceError(
+            "in place: this is a view of a leaf that requires grad, which cannot be written while gradients are recorded."
+        )
+    if view.kind == "output":
+        raise InPlaceError(
+            f"in place: this is one of several views made by {view.steps[-1][0].name}, which cannot be written while "
+            "gradients are recorded; clone it, or index the base instead."
+        )
+    if view.kind == "no_grad":
+        raise InPlaceError(
+            "in place: this view was made under no_grad(), so a write to it cannot be recorded; make the view outside, "
+            "or write under no_grad()."
+        )
+
+
+def write(target: TensorBase, value: Any, who: str = "copy_") -> Any:
+    """Copy `value` into the memory of `target` (which :func:`check_write` passed) and move the history."""
+    modes = current()
+    data, new = target._data, value._data
+    if new.shape != data.shape:
+        if np.broadcast_shapes(new.shape, data.shape) != data.shape:
+            raise ShapeError(f"{who}: the result has shape {new.shape}, which cannot be written into {data.shape}.")
+        raise ShapeError(f"{who}: shape {data.shape} is required, got {new.shape}.")
+    if new.dtype != data.dtype:
+        source, into = _dtype.of_array(new), _dtype.of_array(data)
+        if not _dtype.can_cast(source, into):
+            raise InPlaceError(f"{who}: a result of {source} cannot be written into a tensor of {into}.")
+        value = apply(IMPLICIT_CAST, (value,), (data.dtype, new.dtype))
+        new = value._data
+    if not data.flags.writeable:
+        raise InPlaceError(
+            f"{who}: several elements of this tensor lie at one place in memory (it was expanded), or the memory is "
+            "read-only; clone it first."
+        )
+    node = value._node
+    if isinstance(node, Node) and node.values is not None:
+        _keep_what_was_saved(node, target, value)
+    np.copyto(data, new)
+    bump(target, modes)
+    if modes.recorder is not None:
+        modes.recorder.write(target, value)
+    if modes.levels or target._tangents is not None:
+        target._tangents = value._tangents
+    if modes.grad and (node is not None or target.requires_grad):
+        _rebase(target, value)
+    return target
+
+
+def bump(target: TensorBase, modes: Modes | None = None) -> None:
+    """Count a write."""
+    counter = target._version_list
+    if counter is not None:
+        counter[0] += 1
+        if modes is not None and modes.anomaly:
+            counter[1:] = [user_line()]  # type: ignore[list-item]
+
+
+def _keep_what_was_saved(node: Node, target: TensorBase, value: TensorBase) -> None:
+    """Let the node keep the old elements where it saved its input, and the memory itself where its result."""
+    data, counter = target._data, target._version_list
+    values = list(node.values or ())
+    versions = list(node.versions)
+    changed = False
+    for k, saved in enumerate(values):
+        if saved is data:
+            values[k] = data.copy()
+            for at in range(0, len(versions), 2):
+                if versions[at] is counter:
+                    versions[at], versions[at + 1] = [0], 0
+            changed = True
+        elif saved is value._data:
+            values[k] = data
+            for at in range(0, len(versions), 2):
+                if versions[at] is value._version_list and counter is not None:
+                    versions[at], versions[at + 1] = counter, counter[0] + 1
+            changed = True
+    if changed:
+        node.values, node.versions = tuple(values), tuple(versions)
+
+
+def _rebase(target: TensorBase, value: TensorBase) -> None:
+    view = target._view
+    retained = target.retains_grad
+    if view is None:
+        target._node = value._node
+    else:
+        _write_through(view, target, value)
+    if retained:
+        target.retain_grad()
+
+
+def _write_through(view: View, target: TensorBase, value: TensorBase) -> None:
+    base = view.base
+    edge = base._node if base._view is None else base._fresh_node()
+    if edge is not None or value._node is not None:
+        shapes = (base._data.shape, target._data.shape)
+        base._node = Node(COPY_SLICES, (edge, value._node), (None, None, None, view.steps, *shapes))

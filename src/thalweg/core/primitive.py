@@ -1,0 +1,512 @@
+"""A primitive: what one operation computes on arrays and how it is differentiated; and its application.
+
+A rule is an ordinary function of the incoming gradient ``g`` and of any of the names that the forward
+declares: its inputs, its settings, the result (``out``, or the names in `outputs`), and the shape of an input
+(``x_shape``). What a rule names is what a node saves. A rule is written with operators and with primitives,
+which take arrays as well as tensors, so the same line serves an ordinary backward (on arrays), derivatives of
+any order, forward mode and capture (on tensors).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from ..errors import AnomalyError, GraphError
+from .modes import DEFAULT, Modes, current, enter, restore, silence
+from .node import BaseNode, Node, Output, Saved
+from .origin import user_line
+from .tensor import TensorBase, View
+
+__all__ = ["Primitive", "Rule", "apply"]
+
+Rule = Callable[..., Any]
+
+
+class Primitive:
+    """One differentiable operation.
+
+    Parameters
+    ----------
+    name
+        Its name in snake case; the node is called after it, unless `backward` says otherwise.
+    forward
+        ``forward(*inputs, *params)`` on NumPy arrays. The first `arity` parameters are the inputs; a variadic
+        primitive (``arity=-1``) takes one list of inputs first.
+    vjps
+        One rule per input (None: not differentiable in it). A variadic primitive has a single rule, which
+        may also name ``i`` (which input), ``xs`` (all inputs) and ``shapes``.
+    outputs
+        The names of the results. With more than one, rules get a tuple of gradients as ``g``.
+    linear
+        Whether it is linear in each differentiable input by itself: then forward mode applies it to tangents.
+    diagonal
+        Whether its Jacobian is diagonal (elementwise): then forward mode uses the reverse rules.
+    view
+        Whether the result may share memory with the first input.
+    kernel
+        The scalar expression of an elementwise operation for the compiler, with ``{0}``, ``{1}`` as inputs.
+    implicit
+        Whether the user never wrote it (a broadcast, a cast); ``next_functions`` looks through it.
+    """
+
+    __slots__ = (
+        "_plans",
+        "arity",
+        "backward",
+        "diagonal",
+        "forward",
+        "getters",
+        "implicit",
+        "kernel",
+        "linear",
+        "name",
+        "names",
+        "outputs",
+        "single",
+        "takes",
+        "view",
+        "vjps",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        vjps: Sequence[Rule | None] = (),
+        *,
+        arity: int | None = None,
+        outputs: tuple[str, ...] = ("out",),
+        linear: bool = False,
+        diagonal: bool = False,
+        view: bool = False,
+        kernel: str | None = None,
+        backward: str | None = None,
+        implicit: bool = False,
+        names: tuple[str, ...] | None = None,
+    ) -> None:
+        self.name = name
+        self.forward = forward
+        self.vjps = tuple(vjps)
+        self.arity = len(self.vjps) if arity is None else arity
+        self.outputs = outputs
+        self.single = len(outputs) == 1
+        self.linear = linear
+        self.diagonal = diagonal
+        self.view = view
+        self.kernel = kernel
+        self.implicit = implicit
+        self.backward = backward
+        if names is None:
+            names = tuple(inspect.signature(forward).parameters)
+        n = 1 if self.arity < 0 else self.arity
+        inputs, params = names[:n], names[n:]
+        layout = [*inputs, *outputs, *params]
+        layout += ["shapes", "i"] if self.arity < 0 else [f"{x}_shape" for x in inputs]
+        if self.arity < 0:
+            layout[0] = "xs"
+        self.names = tuple(layout)
+        self.takes: list[tuple[int, ...]] = []
+        self.getters: list[Callable[[Any], tuple[Any, ...]]] = []
+        for rule in self.vjps:
+            wanted = () if rule is None else tuple(inspect.signature(rule).parameters)[1:]
+            unknown = [w for w in wanted if w not in layout]
+            if unknown:
+                raise TypeError(f"{name}: a rule names {unknown[0]!r}; it may name {', '.join(layout)}.")
+            at = tuple(layout.index(w) for w in wanted)
+            self.takes.append(at)
+            self.getters.append(_getter(at))
+        self._plans: dict[Any, tuple[tuple[int, ...], tuple[int, ...], bool]] = {}
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def __call__(self, *args: Any) -> Any:
+        """Apply to arrays (giving an array) or to tensors (giving a tensor): the language of the rules."""
+        n = self.arity
+        inputs = tuple(args[0]) if n < 0 else args[:n]
+        for x in inputs:
+            if isinstance(x, TensorBase):
+                return self.bind(inputs, args[1:] if n < 0 else args[n:])
+        return self.forward(*args)
+
+    def bind(self, inputs: tuple[Any, ...], params: tuple[Any, ...] = ()) -> Any:
+        """Apply to tensors."""
+        return apply(self, inputs, params)
+
+    def backward_name(self) -> str:
+        """Return the name of its node: CamelCase, ``Backward``, and PyTorch's overload number."""
+        if self.backward is not None:
+            return self.backward
+        return "".join(part.capitalize() for part in self.name.split("_")) + "Backward0"
+
+    def plan(self, mask: Any) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
+        """Return which inputs and outputs must be saved, and whether shapes, when `mask` says who needs a gradient."""
+        found = self._plans.get(mask)
+        if found is None:
+            n, m = (1 if self.arity < 0 else self.arity), len(self.outputs)
+            rules = self.takes if self.arity < 0 else [t for t, need in zip(self.takes, mask, strict=True) if need]
+            wanted = {at for take in rules for at in take}
+            shapes_from = len(self.names) - (2 if self.arity < 0 else n)
+            found = (
+                tuple(sorted(at for at in wanted if at < n)),
+                tuple(sorted(at - n for at in wanted if n <= at < n + m)),
+                any(at >= shapes_from for at in wanted),
+            )
+            self._plans[mask] = found
+        return found
+
+    def vjp(self, i: int, g: Any, values: tuple[Any, ...]) -> Any:
+        """Return the gradient with respect to input `i`."""
+        if self.arity < 0:
+            rule = self.vjps[0]
+            values = (*values, i)
+            return rule(g, *self.getters[0](values)) if rule is not None else None
+        rule = self.vjps[i]
+        return rule(g, *self.getters[i](values)) if rule is not None else None
+
+
+def _getter(at: tuple[int, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    if not at:
+        return lambda values: ()
+    if len(at) == 1:
+        only = at[0]
+        return lambda values: (values[only],)
+    return itemgetter(*at)
+
+
+def apply(primitive: Primitive, inputs: tuple[Any, ...], params: tuple[Any, ...] = ()) -> Any:
+    """Apply `primitive` to tensors (or arrays and numbers, taken as constants) and record it where needed."""
+    modes = current()
+    if modes.special:
+        return _apply_special(primitive, inputs, params, modes)
+    arrays = [x._data if isinstance(x, TensorBase) else x for x in inputs]
+    outs = run(primitive, arrays, params)
+    if primitive.single:
+        return _one(primitive, inputs, arrays, params, outs, modes)
+    return _several(primitive, inputs, arrays, params, outs, modes)
+
+
+def run(primitive: Primitive, arrays: list[Any], params: tuple[Any, ...]) -> Any:
+    """Compute on arrays, silently where NaN or infinity comes out."""
+    token = silence()
+    try:
+        if primitive.arity < 0:
+            return primitive.forward(arrays, *params)
+        return primitive.forward(*arrays, *params)
+    finally:
+        restore(token)
+
+
+def _edges(inputs: tuple[Any, ...], modes: Modes) -> tuple[BaseNode | None, ...] | None:
+    """Return the nodes of the inputs, or None when nothing is to be recorded."""
+    if not modes.grad:
+        return None
+    edges: list[BaseNode | None] = []
+    some = False
+    for x in inputs:
+        node = None
+        if isinstance(x, TensorBase):
+            node = x._node if x._view is None else x._fresh_node()
+            if node is not None:
+                some = True
+        edges.append(node)
+    return tuple(edges) if some else None
+
+
+def _one(
+    primitive: Primitive, inputs: tuple[Any, ...], arrays: list[Any], params: tuple[Any, ...], out: Any, modes: Modes
+) -> TensorBase:
+    if type(out) is not np.ndarray:
+        out = np.asarray(out)
+    result = TensorBase._wrap(out)
+    if primitive.view:
+        share_memory(result, inputs[0], primitive, params, modes)
+    if primitive.vjps and out.dtype.kind == "f":
+        edges = _edges(inputs, modes)
+        if edges is not None:
+            result._node = _record(primitive, edges, inputs, arrays, params, (result,))
+    return result
+
+
+def _several(
+    primitive: Primitive, inputs: tuple[Any, ...], arrays: list[Any], params: tuple[Any, ...], outs: Any, modes: Modes
+) -> tuple[TensorBase, ...]:
+    results = tuple(TensorBase._wrap(out if type(out) is np.ndarray else np.asarray(out)) for out in outs)
+    if primitive.view:
+        for k, result in enumerate(results):
+            share_memory(result, inputs[0], primitive, (*params, k), modes)
+    edges = _edges(inputs, modes) if primitive.vjps else None
+    if edges is not None:
+        node = _record(primitive, edges, inputs, arrays, params, results)
+        node.shapes = tuple((r._data.shape, r._data.dtype) for r in results)
+        for k, result in enumerate(results):
+            if result._data.dtype.kind == "f":
+                result._node = Output(node, k)
+    return results
+
+
+def share_memory(
+    result: TensorBase, source: TensorBase, primitive: Primitive, params: tuple[Any, ...], modes: Modes
+) -> None:
+    """Make `result` a view of `source`, if its memory is: same version counter, same base."""
+    if not isinstance(source, TensorBase):
+        return
+    memory = result._data.base
+    data = source._data
+    if memory is not data and (memory is None or memory is not data.base):
+        return
+    result._version_list = source._version_list
+    if modes.inference:
+        return
+    kind = "output" if not primitive.single else "" if modes.grad else "no_grad"
+    view = source._view
+    if view is None:
+        result._view = View(source, ((primitive, params),), kind, source._version_list)
+    else:
+        result._view = View(view.base, (*view.steps, (primitive, params)), kind or view.kind, source._version_list)
+
+
+def _record(
+    primitive: Primitive,
+    edges: tuple[BaseNode | None, ...],
+    inputs: tuple[Any, ...],
+    arrays: list[Any],
+    params: tuple[Any, ...],
+    outs: tuple[TensorBase, ...],
+) -> Node:
+    variadic = primitive.arity < 0
+    mask = None if variadic else tuple(edge is not None for edge in edges)
+    keep_in, keep_out, shapes = primitive.plan(mask)
+    versions: list[Any] = []
+    values: list[Any] = [None] * ((1 if variadic else len(arrays)) + len(outs))
+    if variadic and keep_in:
+        values[0] = tuple(arrays)
+        for x in inputs:
+            _note_version(x, versions)
+    elif not variadic:
+        for k in keep_in:
+            values[k] = arrays[k]
+            _note_version(inputs[k], versions)
+    first_out = len(values) - len(outs)
+    for k in keep_out:
+        values[first_out + k] = outs[k]._data
+        _note_version(outs[k], versions)
+    values += params
+    if shapes:
+        own = tuple(getattr(a, "shape", ()) for a in arrays)
+        values += [own] if variadic else own
+    return Node(primitive, edges, tuple(values), tuple(versions))
+
+
+def _note_version(x: Any, versions: list[Any]) -> None:
+    if isinstance(x, TensorBase):
+        counter = x._version_list
+        if counter is None:
+            raise GraphError(
+                "an inference tensor cannot be saved for backward; clone it outside inference_mode() to get a normal one."
+            )
+        versions += (counter, counter[0])
+
+
+# Everything below happens only while a mode other than no_grad is in force.
+
+
+def _apply_special(primitive: Primitive, inputs: tuple[Any, ...], params: tuple[Any, ...], modes: Modes) -> Any:
+    level = top_level(inputs, modes) if modes.levels else 0
+    if level:
+        return _apply_dual(primitive, inputs, params, level)
+    arrays = [x._data if isinstance(x, TensorBase) else x for x in inputs]
+    outs = run(primitive, arrays, params)
+    finish = _one if primitive.single else _several
+    results = finish(primitive, inputs, arrays, params, outs, modes)
+    several: tuple[TensorBase, ...] = (results,) if primitive.single else results  # type: ignore[assignment]
+    special_record(primitive, inputs, params, several, modes)
+    return results
+
+
+def special_record(
+    primitive: Primitive, inputs: tuple[Any, ...], params: tuple[Any, ...], outs: tuple[TensorBase, ...], modes: Modes
+) -> None:
+    """Do what the special modes ask for after an operation: mark, check, pack, tell."""
+    node = outs[0]._node if outs else None
+    if isinstance(node, Output):
+        node = node.node  # type: ignore[assignment]
+    if not isinstance(node, Node) or node.primitive is not primitive:
+        node = None
+    if modes.inference:
+        for out in outs:
+            out._version_list = None
+    if modes.anomaly:
+        line = user_line()
+        if node is not None:
+            node.origin = line
+        if modes.check_nan:
+            _check_finite(primitive.name, outs, inputs, line)
+    if modes.saved_hooks and node is not None and node.values is not None:
+        pack, unpack = modes.saved_hooks[-1]
+        _pack(node, inputs, outs, pack, unpack)
+    if modes.recorder is not None:
+        modes.recorder.operation(primitive, inputs, params, outs)
+
+
+def _check_finite(name: str, outs: tuple[TensorBase, ...], inputs: tuple[Any, ...], line: str) -> None:
+    for out in outs:
+        data = out._data
+        if data.dtype.kind == "f" and not np.isfinite(data).all():
+            before = [x._data for x in inputs if isinstance(x, TensorBase) and x._data.dtype.kind == "f"]
+            if all(np.isfinite(b).all() for b in before):
+                what = "a NaN" if np.isnan(data).any() else "an infinity"
+                raise AnomalyError(f"{name}: the forward gave {what} (shape {data.shape}) at {line}.")
+
+
+def _pack(node: Node, inputs: tuple[Any, ...], outs: tuple[TensorBase, ...], pack: Any, unpack: Any) -> None:
+    assert node.values is not None
+    n = 1 if node.primitive.arity < 0 else node.primitive.arity
+    values = list(node.values)
+    outer = enter(DEFAULT)
+    try:
+        for k in range(min(n + len(outs), len(values))):
+            value = values[k]
+            if isinstance(value, np.ndarray):
+                source = inputs[k] if k < n else outs[k - n]
+                shown = TensorBase._wrap(value)
+                if isinstance(source, TensorBase):
+                    shown._version_list = source._version_list
+                values[k] = Saved(pack(shown), None, unpack)
+            elif isinstance(value, tuple) and k < n:
+                values[k] = tuple(
+                    Saved(pack(TensorBase._wrap(v)), None, unpack) if isinstance(v, np.ndarray) else v for v in value
+                )
+    finally:
+        enter(modes_of(outer))
+    node.values = tuple(values)
+    node.versions = node.versions or (None, 0)
+
+
+def modes_of(token: Any) -> Modes:
+    """Return the modes that were in force before an :func:`enter`."""
+    old = token.old_value
+    return DEFAULT if old is token.MISSING else old
+
+
+def top_level(inputs: tuple[Any, ...], modes: Modes) -> int:
+    """Return the innermost forward-mode level that any input carries a tangent of, or 0."""
+    found = 0
+    for x in inputs:
+        if isinstance(x, TensorBase) and x._tangents is not None:
+            for level in x._tangents:
+                if level > found and level in modes.levels:
+                    found = level
+    return found
+
+
+def without_tangent(x: Any, level: int) -> Any:
+    """Return `x` as it is below forward-mode `level`."""
+    if not isinstance(x, TensorBase) or x._tangents is None or level not in x._tangents:
+        return x
+    plain = x._alias()
+    rest = {k: v for k, v in x._tangents.items() if k != level}
+    plain._tangents = rest or None
+    return plain
+
+
+def _apply_dual(primitive: Primitive, inputs: tuple[Any, ...], params: tuple[Any, ...], level: int) -> Any:
+    tangents = [x._tangents.get(level) if isinstance(x, TensorBase) and x._tangents else None for x in inputs]
+    primals = tuple(without_tangent(x, level) for x in inputs)
+    results = primitive.bind(primals, params)
+    outs: tuple[TensorBase, ...] = (results,) if primitive.single else results
+    moved = jvp(primitive, primals, params, outs, tangents)
+    for out, tangent in zip(outs, moved, strict=True):
+        if tangent is not None and out._data.dtype.kind == "f":
+            out._tangents = {**(out._tangents or {}), level: tangent}
+    node = outs[0]._node
+    if isinstance(node, Output):
+        node = node.node  # type: ignore[assignment]
+    if isinstance(node, Node) and node.primitive is primitive and node.values is not None:
+        _save_tangents(node, inputs, outs)
+    return results
+
+
+def _save_tangents(node: Node, inputs: tuple[Any, ...], outs: tuple[TensorBase, ...]) -> None:
+    """Let the node remember its saved values with their tangents, for forward over reverse."""
+    assert node.values is not None
+    values = list(node.values)
+
+    def dual(value: Any, source: Any) -> Any:
+        if value is None or not isinstance(source, TensorBase) or source._tangents is None:
+            return value
+        data, unpack = (value.data, value.unpack) if isinstance(value, Saved) else (value, None)
+        return Saved(data, source._tangents, unpack)
+
+    if node.primitive.arity < 0:
+        if values[0] is not None:
+            values[0] = tuple(dual(v, x) for v, x in zip(values[0], inputs, strict=True))
+        n = 1
+    else:
+        n = node.primitive.arity
+        for k in range(n):
+            values[k] = dual(values[k], inputs[k])
+    for k, out in enumerate(outs):
+        values[n + k] = dual(values[n + k], out)
+    node.values = tuple(values)
+
+
+def jvp(
+    primitive: Primitive, inputs: tuple[Any, ...], params: tuple[Any, ...], outs: tuple[Any, ...], tangents: list[Any]
+) -> list[Any]:
+    """Return the tangents of the outputs: the sum over the inputs of Jacobian times tangent."""
+    total: list[Any] = [None] * len(outs)
+    if not primitive.vjps:
+        return total
+    if primitive.arity < 0:
+        zeros = [t if t is not None else x * 0 for x, t in zip(inputs, tangents, strict=True)]
+        return [primitive.bind(tuple(zeros), params)]
+    values: tuple[Any, ...] = (*inputs, *outs, *params)
+    values += tuple(getattr(x, "shape", ()) for x in inputs)
+    for i, t in enumerate(tangents):
+        if t is None or primitive.vjps[i] is None:
+            continue
+        if primitive.diagonal:
+            terms = [spread(primitive.vjp(i, t, values), outs[0])]
+        elif primitive.linear:
+            result = primitive.bind((*inputs[:i], t, *inputs[i + 1 :]), params)
+            terms = [result] if primitive.single else list(result)
+        else:
+            terms = _transpose(primitive, i, t, values, outs)
+        total = [a if b is None else b if a is None else a + b for a, b in zip(total, terms, strict=True)]
+    return total
+
+
+def spread(tangent: Any, out: Any) -> Any:
+    """Return `tangent` in the shape of `out` (a rule may give less where an input was broadcast)."""
+    return tangent if tangent.shape == out.shape else moves.EXPAND(tangent, tuple(out.shape))
+
+
+def _transpose(primitive: Primitive, i: int, t: Any, values: tuple[Any, ...], outs: tuple[Any, ...]) -> list[Any]:
+    """Jacobian times `t`, from the reverse rule alone: that rule is linear in g, and its own transpose is this."""
+    token = enter(current().with_grad(True))
+    try:
+        probes = [
+            TensorBase._wrap(np.zeros(o._data.shape, o._data.dtype)) if o._data.dtype.kind == "f" else None
+            for o in outs
+        ]
+        for probe in probes:
+            if probe is not None:
+                probe.requires_grad = True
+        pulled = primitive.vjp(i, probes[0] if primitive.single else tuple(probes), values)
+        if pulled is None or pulled._node is None:
+            return [None] * len(outs)
+        wanted = [p for p in probes if p is not None]
+        found = iter(engine.backward_pass([(pulled, t)], inputs=wanted, create_graph=True, keep=True))
+        return [None if p is None else next(found) for p in probes]
+    finally:
+        enter(modes_of(token))
+
+
+# Forward mode transposes reverse rules, and broadcasts; both are written with primitives.
+from . import engine, moves  # noqa: E402

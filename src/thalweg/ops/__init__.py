@@ -1,0 +1,1 @@
+"""Every differentiable operation, each in one place."""
