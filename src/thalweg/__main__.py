@@ -1,0 +1,5 @@
+"""``python -m thalweg``: the command line."""
+
+from .cli import main
+
+main()
