@@ -1,0 +1,3 @@
+"""Helpers around training: data sets, samplers and loaders."""
+
+from . import data as data
