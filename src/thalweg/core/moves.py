@@ -9,7 +9,7 @@ import numpy as np
 from .primitive import Primitive
 from .tensor import replay
 
-__all__ = ["CAST", "COPY_SLICES", "DETACH", "EXPAND", "SUM_TO", "sum_to"]
+__all__ = ["ALIAS", "CAST", "COPY_SLICES", "DETACH", "EXPAND", "SUM_TO", "sum_to"]
 
 
 def _sum_to(x: Any, shape: tuple[int, ...]) -> Any:
@@ -55,6 +55,7 @@ COPY_SLICES: Primitive = Primitive(
     (_cleared, lambda g, steps: replay(steps, g)),
     backward="CopySlices",
 )
+ALIAS: Primitive = Primitive("alias", lambda x: x, (lambda g: g,), linear=True, implicit=True)
 DETACH: Primitive = Primitive("detach", lambda x: x, (None,), implicit=True)
 
 

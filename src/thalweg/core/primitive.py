@@ -18,13 +18,15 @@ import numpy as np
 
 from ..errors import AnomalyError, GraphError
 from .modes import DEFAULT, Modes, current, enter, restore, silence
-from .node import BaseNode, Node, Output, Saved
+from .node import BaseNode, Node, Output, Saved, next_order
 from .origin import user_line
 from .tensor import TensorBase, View
 
 __all__ = ["Primitive", "Rule", "apply"]
 
 Rule = Callable[..., Any]
+_new = object.__new__
+_ndarray = np.ndarray
 
 
 class Primitive:
@@ -41,7 +43,8 @@ class Primitive:
         One rule per input (None: not differentiable in it). A variadic primitive has a single rule, which
         may also name ``i`` (which input), ``xs`` (all inputs) and ``shapes``.
     outputs
-        The names of the results. With more than one, rules get a tuple of gradients as ``g``.
+        The names of the results. With more than one, rules get a tuple of gradients as ``g``. Empty: as many as
+        the forward returns (a split), of which none can be saved.
     linear
         Whether it is linear in each differentiable input by itself: then forward mode applies it to tangents.
     diagonal
@@ -64,6 +67,7 @@ class Primitive:
         "implicit",
         "kernel",
         "linear",
+        "lone",
         "name",
         "names",
         "outputs",
@@ -121,6 +125,10 @@ class Primitive:
             self.takes.append(at)
             self.getters.append(_getter(at))
         self._plans: dict[Any, tuple[tuple[int, ...], tuple[int, ...], bool]] = {}
+        self.lone: tuple[bool, bool, bool] | None = None  # one input, one output: saves input, output, shape?
+        if self.arity == 1 and self.single and len(self.vjps) <= 1:
+            keep_in, keep_out, shapes = self.plan((True,)) if self.vjps else ((), (), False)
+            self.lone = (bool(keep_in), bool(keep_out), shapes)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -184,11 +192,58 @@ def apply(primitive: Primitive, inputs: tuple[Any, ...], params: tuple[Any, ...]
     modes = current()
     if modes.special:
         return _apply_special(primitive, inputs, params, modes)
+    if primitive.lone is not None and isinstance(inputs[0], TensorBase):
+        return _lone(primitive, inputs[0], params, modes)
     arrays = [x._data if isinstance(x, TensorBase) else x for x in inputs]
     outs = run(primitive, arrays, params)
     if primitive.single:
         return _one(primitive, inputs, arrays, params, outs, modes)
     return _several(primitive, inputs, arrays, params, outs, modes)
+
+
+def _lone(primitive: Primitive, x: TensorBase, params: tuple[Any, ...], modes: Modes) -> TensorBase:
+    """Apply to one tensor (the frequent case of :func:`_one`, written out)."""
+    a = x._data
+    if primitive.view:
+        out = primitive.forward(a, *params)
+    else:
+        token = silence()
+        try:
+            out = primitive.forward(a, *params)
+        finally:
+            restore(token)
+        if type(out) is not _ndarray:
+            out = np.asarray(out)
+    t = _new(TensorBase._class)
+    t._data = out
+    t._node = t._view = t._grad = t._tangents = None
+    t._version_list = [0]
+    if primitive.view:
+        share_memory(t, x, primitive, params, modes)
+    if modes.grad and primitive.vjps:
+        edge = x._node if x._view is None else x._fresh_node()
+        if edge is not None and out.dtype.kind == "f":
+            keep_x, keep_out, shape = primitive.lone  # type: ignore[misc]
+            versions: Any = ()
+            if keep_x or keep_out:
+                versions = []
+                if keep_x:
+                    _note_version(x, versions)
+                if keep_out:
+                    _note_version(t, versions)
+                versions = tuple(versions)
+            node = _new(Node)
+            node.order = next_order()
+            node.hooks = None
+            node.primitive = primitive
+            node.edges = (edge,)
+            if shape:
+                node.values = (a if keep_x else None, out if keep_out else None, *params, a.shape)
+            else:
+                node.values = (a if keep_x else None, out if keep_out else None, *params)
+            node.versions = versions
+            t._node = node
+    return t
 
 
 def run(primitive: Primitive, arrays: list[Any], params: tuple[Any, ...]) -> Any:
@@ -283,7 +338,8 @@ def _record(
     mask = None if variadic else tuple(edge is not None for edge in edges)
     keep_in, keep_out, shapes = primitive.plan(mask)
     versions: list[Any] = []
-    values: list[Any] = [None] * ((1 if variadic else len(arrays)) + len(outs))
+    slots = outs if primitive.outputs else ()
+    values: list[Any] = [None] * ((1 if variadic else len(arrays)) + len(slots))
     if variadic and keep_in:
         values[0] = tuple(arrays)
         for x in inputs:
@@ -292,7 +348,7 @@ def _record(
         for k in keep_in:
             values[k] = arrays[k]
             _note_version(inputs[k], versions)
-    first_out = len(values) - len(outs)
+    first_out = len(values) - len(slots)
     for k in keep_out:
         values[first_out + k] = outs[k]._data
         _note_version(outs[k], versions)
@@ -370,7 +426,7 @@ def _pack(node: Node, inputs: tuple[Any, ...], outs: tuple[TensorBase, ...], pac
     values = list(node.values)
     outer = enter(DEFAULT)
     try:
-        for k in range(min(n + len(outs), len(values))):
+        for k in range(n + len(node.primitive.outputs)):
             value = values[k]
             if isinstance(value, np.ndarray):
                 source = inputs[k] if k < n else outs[k - n]
@@ -385,7 +441,7 @@ def _pack(node: Node, inputs: tuple[Any, ...], outs: tuple[TensorBase, ...], pac
     finally:
         enter(modes_of(outer))
     node.values = tuple(values)
-    node.versions = node.versions or (None, 0)
+    node.versions = (None, 0, *node.versions)  # makes the walk look twice
 
 
 def modes_of(token: Any) -> Modes:
@@ -451,7 +507,7 @@ def _save_tangents(node: Node, inputs: tuple[Any, ...], outs: tuple[TensorBase, 
         n = node.primitive.arity
         for k in range(n):
             values[k] = dual(values[k], inputs[k])
-    for k, out in enumerate(outs):
+    for k, out in enumerate(outs if node.primitive.outputs else ()):
         values[n + k] = dual(values[n + k], out)
     node.values = tuple(values)
 
@@ -466,7 +522,7 @@ def jvp(
     if primitive.arity < 0:
         zeros = [t if t is not None else x * 0 for x, t in zip(inputs, tangents, strict=True)]
         return [primitive.bind(tuple(zeros), params)]
-    values: tuple[Any, ...] = (*inputs, *outs, *params)
+    values: tuple[Any, ...] = (*inputs, *(outs if primitive.outputs else ()), *params)
     values += tuple(getattr(x, "shape", ()) for x in inputs)
     for i, t in enumerate(tangents):
         if t is None or primitive.vjps[i] is None:
