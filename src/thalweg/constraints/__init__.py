@@ -1,0 +1,32 @@
+"""Constraints: projections, proximal operators, penalties, and the methods that use them."""
+
+from .methods import augmented_lagrangian as augmented_lagrangian
+from .methods import lagrangian as lagrangian
+from .methods import projected_gradient as projected_gradient
+from .methods import proximal_gradient as proximal_gradient
+from .penalties import l1_penalty as l1_penalty
+from .penalties import log_barrier as log_barrier
+from .penalties import quadratic_penalty as quadratic_penalty
+from .projections import dykstra as dykstra
+from .projections import project_affine as project_affine
+from .projections import project_box as project_box
+from .projections import project_halfspace as project_halfspace
+from .projections import project_hyperplane as project_hyperplane
+from .projections import project_l1_ball as project_l1_ball
+from .projections import project_l2_ball as project_l2_ball
+from .projections import project_psd as project_psd
+from .projections import project_simplex as project_simplex
+from .prox import prox_group as prox_group
+from .prox import prox_l1 as prox_l1
+from .prox import prox_l2 as prox_l2
+from .prox import prox_nuclear as prox_nuclear
+from .prox import prox_squared_l2 as prox_squared_l2
+from .sets import PSD as PSD
+from .sets import Affine as Affine
+from .sets import Box as Box
+from .sets import HalfSpace as HalfSpace
+from .sets import Hyperplane as Hyperplane
+from .sets import Intersection as Intersection
+from .sets import L1Ball as L1Ball
+from .sets import L2Ball as L2Ball
+from .sets import Simplex as Simplex
