@@ -7,6 +7,7 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"thalweg\.(o
 
 from . import autograd as autograd
 from . import func as func
+from . import optim as optim
 from .autograd.modes import enable_grad as enable_grad
 from .autograd.modes import inference_mode as inference_mode
 from .autograd.modes import is_grad_enabled as is_grad_enabled
