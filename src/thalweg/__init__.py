@@ -7,6 +7,7 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"thalweg\.(o
 
 from . import autograd as autograd
 from . import func as func
+from . import nn as nn
 from . import optim as optim
 from .autograd.modes import enable_grad as enable_grad
 from .autograd.modes import inference_mode as inference_mode
@@ -24,10 +25,13 @@ from .core.tensor import Size as Size
 from .ops.arithmetic import *
 from .ops.create import *
 from .ops.pointwise import *
+from .ops.printing import set_printoptions as set_printoptions
 from .ops.products import *
 from .ops.random import *
 from .ops.reduce import *
 from .ops.shape import *
+from .ops.softmax import log_softmax as log_softmax
+from .ops.softmax import softmax as softmax
 from .ops.tensor import Tensor as Tensor
 from .ops.tensor import is_tensor as is_tensor
 

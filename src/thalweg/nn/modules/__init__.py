@@ -1,0 +1,1 @@
+"""The modules, one theme a file."""

@@ -1,0 +1,88 @@
+"""Softmax and its logarithm: primitives, since the largest element is subtracted before anything is exponentiated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..core.primitive import Primitive, apply
+from ..errors import DTypeError
+from ._coerce import as_tensor, one_dim
+from .pointwise import exp
+from .reduce import converted
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+__all__ = ["log_softmax", "softmax", "softmin"]
+
+
+def _shifted(x: Any, axis: int) -> Any:
+    """Return `x` minus its largest element; a row of -inf gives NaN, as in PyTorch."""
+    if not x.size:
+        return x.copy()
+    return x - np.maximum.reduce(x, axis=axis, keepdims=True)
+
+
+def _softmax_forward(x: Any, axis: int) -> Any:
+    if x.ndim == 0:
+        return np.ones_like(x)
+    z = _shifted(x, axis)
+    np.exp(z, out=z)
+    z /= np.add.reduce(z, axis=axis, keepdims=True)
+    return z
+
+
+def _log_softmax_forward(x: Any, axis: int) -> Any:
+    if x.ndim == 0:
+        return np.zeros_like(x)
+    z = _shifted(x, axis)
+    z -= np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True))
+    return z
+
+
+def _over(g: Any, axis: int) -> Any:
+    return g.sum(axis=axis, keepdims=True) if g.ndim else g
+
+
+_softmax: Primitive = Primitive("softmax", _softmax_forward, [lambda g, out, axis: (g - _over(g * out, axis)) * out])
+_log_softmax: Primitive = Primitive(
+    "log_softmax",
+    _log_softmax_forward,
+    [lambda g, out, axis: g - (np.exp(out) if isinstance(out, np.ndarray) else exp(out)) * _over(g, axis)],
+)
+
+
+def _default_dim(ndim: int) -> int:
+    """Return the dim PyTorch takes where none is given: 0 for 0, 1 or 3 dims, else 1."""
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+def _prepared(input: Any, dim: int | None, dtype: Any, who: str) -> tuple[Any, int]:
+    x = converted(as_tensor(input), dtype)
+    if x._data.dtype.kind != "f":
+        raise DTypeError(f"{who}: a floating-point tensor is required, got {x.dtype}; give dtype, or convert it.")
+    return x, one_dim(_default_dim(x.ndim) if dim is None else dim, x.ndim, who)
+
+
+def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """``exp(x) / Σ exp(x)`` along `dim`, without overflow.
+
+    >>> import thalweg as tw
+    >>> tw.softmax(tw.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    x, axis = _prepared(input, dim, dtype, "softmax")
+    return apply(_softmax, (x,), (axis,))
+
+
+def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """Logarithm of the softmax along `dim`: ``x - log Σ exp(x)``."""
+    x, axis = _prepared(input, dim, dtype, "log_softmax")
+    return apply(_log_softmax, (x,), (axis,))
+
+
+def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """Softmax of ``-x`` along `dim`."""
+    return softmax(-as_tensor(input), dim, dtype=dtype)  # type: ignore[operator]
