@@ -19,7 +19,7 @@ from .modes import current, enter, restore, silence
 from .node import BaseNode, Hooks, Leaf, Node, Output, Saved
 from .tensor import TensorBase, describe
 
-__all__ = ["backward", "backward_pass", "seed_for"]
+__all__ = ["backward", "backward_pass", "reaching", "seed_for"]
 
 
 def seed_for(root: TensorBase, gradient: Any, who: str = "backward") -> Any:
@@ -81,8 +81,12 @@ def backward_pass(
     inputs: Sequence[TensorBase] | None,
     create_graph: bool,
     keep: bool,
+    needed: set[BaseNode] | None = None,
 ) -> list[TensorBase | None]:
-    """Walk back from `roots` (tensor, seed). With `inputs`, return their gradients and touch no ``.grad``."""
+    """Walk back from `roots` (tensor, seed). With `inputs`, return their gradients and touch no ``.grad``.
+
+    `needed` is what :func:`reaching` returned for these roots and inputs: repeated walks find it once.
+    """
     modes = current()
     on_tensors = create_graph or modes.recorder is not None or bool(modes.levels)
     walk = _Walk(on_tensors, create_graph, keep, modes.anomaly)
@@ -104,7 +108,7 @@ def backward_pass(
     seed = None  # only the walk may hold it, so that a leaf can tell whether to copy
     if inputs is not None:
         walk.wanted = wanted
-        walk.needed = _reaching(starts, wanted)
+        walk.needed = _reaching(starts, wanted) if needed is None else needed
     outer = modes
     enter(modes.with_grad(create_graph) if on_tensors else modes)
     token = silence()
@@ -122,6 +126,13 @@ def _as_tensor(gradient: Any) -> TensorBase | None:
     if gradient is None or isinstance(gradient, TensorBase):
         return gradient
     return TensorBase._wrap(np.asarray(gradient))
+
+
+def reaching(roots: Iterable[TensorBase], inputs: Iterable[TensorBase]) -> set[BaseNode]:
+    """Return the nodes that a walk from `roots` to `inputs` needs."""
+    starts = [t._node if t._view is None else t._fresh_node() for t in roots]
+    targets = [t._node if t._view is None else t._fresh_node() for t in inputs]
+    return _reaching([n for n in starts if n is not None], {n: None for n in targets if n is not None})
 
 
 def _reaching(starts: list[BaseNode], targets: dict[BaseNode, Any]) -> set[BaseNode]:
@@ -194,11 +205,12 @@ class _Walk:
 
     def run(self) -> None:
         heap, waiting, keep = self.heap, self.waiting, self.keep
-        plain = not (self.on_tensors or self.anomaly) and self.needed is None
+        plain = not (self.on_tensors or self.anomaly)
+        needed, wanted = self.needed, self.wanted
         while heap:
             order = heappop(heap)
             node, g, _ = waiting.pop(order)
-            if type(node) is not Node or node.hooks is not None or not plain:
+            if type(node) is not Node or node.hooks is not None or not plain or (wanted is not None and node in wanted):
                 self.visit(node, g)
                 continue
             primitive = node.primitive
@@ -221,7 +233,7 @@ class _Walk:
             vjps, getters = primitive.vjps, primitive.getters
             i = 0
             for edge in node.edges:
-                if edge is not None:
+                if edge is not None and (needed is None or edge in needed):
                     rule = vjps[i]
                     if rule is not None:
                         part = rule(g, *getters[i](values))
@@ -297,7 +309,7 @@ class _Walk:
         if isinstance(g, list):
             g = self.filled(node, g)
         for i, edge in enumerate(node.edges):
-            if edge is not None:
+            if edge is not None and (self.needed is None or edge in self.needed):
                 part = node.primitive.vjp(i, g, values)
                 if part is not None:
                     self.give(edge, part)
@@ -344,9 +356,6 @@ class _Walk:
         elif value.dtype.kind == "f":
             tensor._node = source
         tensor._tangents = tangents
-        recorder = current().recorder
-        if recorder is not None:
-            recorder.revived(tensor, value)  # type: ignore[attr-defined]
         return tensor
 
     def run_tensor_hooks(self, hooks: Hooks, g: Any, leaf: bool) -> Any:
@@ -371,7 +380,14 @@ class _Walk:
     def finish_leaf(self, leaf: Leaf, g: Any) -> None:
         if self.wanted is None and g is not None:
             if self.on_tensors:
-                leaf.accumulate(g if self.create_graph or current().recorder is not None else g.detach(), False)
+                recorder = current().recorder
+                if recorder is not None:
+                    recorder.gradient(leaf.variable)
+                    if not self.create_graph:  # its own memory, as in an ordinary walk
+                        own = TensorBase._wrap(g._data.copy())
+                        recorder.copied(g._data, own._data)
+                        g = own
+                leaf.accumulate(g if self.create_graph or recorder is not None else g.detach(), False)
             else:
                 # Held by run's local, visit's argument, ours and getrefcount's: then nobody else can see it.
                 leaf.accumulate(g, sys.getrefcount(g) <= 4)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.modes import enable_grad
-from ..core.engine import backward_pass
+from ..core.engine import backward_pass, reaching
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
 from ..ops.tensor import Tensor
@@ -49,7 +49,7 @@ class Objective:
         self._at: Array | None = None
         self._value: float | None = None
         self._grad: Array | None = None
-        self._graph: tuple[Any, Any] | None = None  # the point and its recorded gradient, for Hessian products
+        self._graph: tuple[Any, Any, Any] | None = None  # the point and its recorded gradient, for Hessian products
 
     def _move(self, x: Array) -> None:
         if self._at is None or not np.array_equal(self._at, x):
@@ -100,10 +100,10 @@ class Objective:
             one = Tensor._wrap(np.ones(out._data.shape, out._data.dtype))
             (g,) = backward_pass([(out, one)], [t], create_graph, create_graph)
         if create_graph:
-            self._graph = (t, g)
+            self._graph = (t, g, reaching([g], [t]) if g is not None and g.requires_grad else None)
         return np.zeros(x.size) if g is None else np.array(g._data, np.float64).reshape(-1)
 
-    def _gradient_graph(self, x: Array) -> tuple[Any, Any] | None:
+    def _gradient_graph(self, x: Array) -> tuple[Any, Any, Any] | None:
         self._move(x)
         if self._graph is None:
             g = self._walk(x, True)
@@ -121,10 +121,10 @@ class Objective:
 
     def _product(self, x: Array, v: Array) -> Array:
         graph = self._gradient_graph(x)
-        if graph is None or graph[1] is None or not graph[1].requires_grad:
+        if graph is None or graph[2] is None:
             return np.zeros(x.size)
-        t, g = graph
-        (h,) = backward_pass([(g, self._tensor(v))], [t], False, True)
+        t, g, needed = graph
+        (h,) = backward_pass([(g, self._tensor(v))], [t], False, True, needed)
         return np.zeros(x.size) if h is None else h._data.reshape(-1)
 
     def hessian(self, x: Array) -> Array:
