@@ -33,6 +33,7 @@ from .samples import OWN
 KINDS = ("values", "gradient", "second", "forward", "inplace", "method", "error")
 DTYPES = {"float64": 40, "float32": 12, "int64": 12, "bool": 8}  # how many samples of each
 LARGEST = 100_000  # elements of a sample's inputs
+MOST_DIMS = 64  # what a NumPy array can have
 TOLERANCE = {"float64": (1e-7, 1e-8), "float32": (2e-4, 2e-5)}
 SEED = 20
 
@@ -122,9 +123,9 @@ def ours(value: Any, memo: dict[int, Any], grad: bool = False) -> Any:
             return memo[id(value)]
         if value.layout != torch.strided or str(value.dtype)[6:] not in ALLOWED_TYPES:
             raise Unsupported(str(value.dtype))
-        if value.numel() > LARGEST:
+        if value.numel() > LARGEST or value.ndim > MOST_DIMS:
             raise Unsupported("size")
-        data = value.detach().resolve_neg().numpy()
+        data = value.detach().resolve_neg().numpy(force=True)
         t = TensorBase._wrap(np.array(data, order="K") if data.ndim else np.array(data))
         if grad and value.requires_grad:
             t.requires_grad_()
@@ -268,7 +269,7 @@ def compare_arrays(x: Any, y: Any, values: bool = True) -> str | None:
         raise Unsupported(kind)
     if x.dtype.name != kind:
         return f"dtype {x.dtype.name} instead of {kind}"
-    b = y.detach().resolve_neg().numpy()
+    b = y.detach().resolve_neg().numpy(force=True)
     a = x._data
     if a.shape != b.shape:
         return f"shape {a.shape} instead of {b.shape}"
@@ -528,6 +529,8 @@ def _run_op(tally: Tally, op: Any, name: str) -> None:
                 _run_sample(tally, op, mine, theirs, sample, case, grad)
             except Unsupported:
                 continue
+            except Exception as error:  # noqa: BLE001  (one sample must not stop the others)
+                note(tally, case, f"could not be compared: {first_line(error)}")
     if op.error_inputs_func is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -651,6 +654,8 @@ def _run_in_place(tally: Tally, op: Any, name: str) -> None:
                 _run_written(tally, method, sample, case)
             except Unsupported:
                 continue
+            except Exception as error:  # noqa: BLE001  (one sample must not stop the others)
+                note(tally, case, f"could not be compared: {first_line(error)}")
 
 
 def _run_error(tally: Tally, mine: Any, theirs: Any, sample: Any, name: str, k: int, variant: str) -> None:
