@@ -23,7 +23,7 @@ from .core.primitive import without_tangent
 from .core.tensor import TensorBase
 from .errors import ArgumentError, DTypeError, GraphError, ShapeError
 from .ops.create import zeros_like
-from .ops.shape import stack
+from .ops.join import stack
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "value_and_grad", "vjp", "vmap"]
 

@@ -10,7 +10,7 @@ from ..core.modes import current, enter
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, GraphError, ShapeError
 from ..ops.create import zeros_like
-from ..ops.shape import stack
+from ..ops.join import stack
 from ..ops.tensor import Tensor
 
 __all__ = ["backward", "grad"]

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from ..core.modes import Modes, current, enter
 
 __all__ = [
+    "Immediate",
+    "Mode",
     "enable_grad",
     "inference_mode",
     "is_grad_enabled",
@@ -21,29 +23,34 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Mode:
-    """A change of modes as a context manager and a decorator."""
-
-    _before: list[Modes]
+class Mode:
+    """A change of modes as a context manager and a decorator; leaving it takes back its own change alone."""
 
     def __init__(self) -> None:
-        self._before = []
+        self._stack: list[tuple[Modes, Modes]] = []
 
     def _changed(self, modes: Modes) -> Modes:
         raise NotImplementedError
 
-    def _fresh(self) -> _Mode:
+    def _restored(self, modes: Modes, before: Modes) -> Modes:
+        return modes.with_grad(before.enabled)
+
+    def _fresh(self) -> Mode:
         return type(self)()
 
     def __enter__(self) -> None:
-        modes = current()
-        self._before.append(modes)
-        enter(self._changed(modes))
+        before = current()
+        within = self._changed(before)
+        self._stack.append((before, within))
+        enter(within)
 
     def __exit__(self, *exc: object) -> None:
-        enter(self._before.pop())
+        before, within = self._stack.pop()
+        now = current()
+        enter(before if now is within else self._restored(now, before))
 
     def __call__(self, function: F) -> F:
+        """Return `function`, a plain one or a generator, running within this mode."""
         if inspect.isgeneratorfunction(function):
             return _around_generator(self, function)  # type: ignore[return-value]
 
@@ -55,7 +62,25 @@ class _Mode:
         return wrapped  # type: ignore[return-value]
 
 
-def _around_generator(mode: _Mode, function: Callable[..., Any]) -> Callable[..., Any]:
+class Immediate(Mode):
+    """A mode that acts from its construction on, and until then as a context manager or within a decorated function."""
+
+    def __init__(self) -> None:
+        before = current()
+        self._stack = [(before, self._changed(before))]
+        enter(self._stack[0][1])
+
+    def __enter__(self) -> None:
+        if not self._stack:
+            super().__enter__()
+
+    def __call__(self, function: F) -> F:
+        """Return `function` running within this mode, which acts nowhere else."""
+        self.__exit__()
+        return super().__call__(function)
+
+
+def _around_generator(mode: Mode, function: Callable[..., Any]) -> Callable[..., Any]:
     """Put the mode around each resumption, so that it never leaks to the caller between two items."""
 
     @functools.wraps(function)
@@ -72,7 +97,7 @@ def _around_generator(mode: _Mode, function: Callable[..., Any]) -> Callable[...
                     with mode._fresh():
                         generator.close()
                     raise
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001  (whatever was thrown in is the generator's to handle)
                     with mode._fresh():
                         item = generator.throw(error)
                 else:
@@ -84,7 +109,7 @@ def _around_generator(mode: _Mode, function: Callable[..., Any]) -> Callable[...
     return wrapped
 
 
-class no_grad(_Mode):  # noqa: N801  (PyTorch's names)
+class no_grad(Mode):  # noqa: N801  (PyTorch's names)
     """Within it nothing is recorded.
 
     >>> import thalweg as tw
@@ -107,7 +132,7 @@ class no_grad(_Mode):  # noqa: N801  (PyTorch's names)
         return modes.with_grad(False)
 
 
-class enable_grad(_Mode):  # noqa: N801
+class enable_grad(Mode):  # noqa: N801
     """Within it operations are recorded, also inside :class:`no_grad`."""
 
     def __new__(cls, function: Any = None) -> Any:
@@ -122,31 +147,21 @@ class enable_grad(_Mode):  # noqa: N801
         return modes.with_grad(True)
 
 
-class set_grad_enabled(_Mode):  # noqa: N801
+class set_grad_enabled(Immediate):  # noqa: N801
     """Turn recording on or off, from the call on or within a ``with``."""
 
     def __init__(self, mode: bool) -> None:
-        super().__init__()
         self._mode = bool(mode)
-        self._outer = current()
-        enter(self._outer.with_grad(self._mode))
+        super().__init__()
 
     def _changed(self, modes: Modes) -> Modes:
         return modes.with_grad(self._mode)
 
-    def _fresh(self) -> _Mode:
+    def _fresh(self) -> Mode:
         return set_grad_enabled(self._mode)
 
-    def __enter__(self) -> None:
-        self._before.append(self._outer)
-        enter(current().with_grad(self._mode))
 
-    def __call__(self, function: F) -> F:
-        enter(self._outer)  # as a decorator it acts only within the function
-        return super().__call__(function)
-
-
-class inference_mode(_Mode):  # noqa: N801
+class inference_mode(Mode):  # noqa: N801
     """Within it nothing is recorded and no versions are kept; its tensors cannot enter a graph later."""
 
     def __new__(cls, mode: Any = True) -> Any:
@@ -162,15 +177,18 @@ class inference_mode(_Mode):  # noqa: N801
         self._mode = mode
 
     def _changed(self, modes: Modes) -> Modes:
-        return modes.replace(inference=self._mode, grad=modes.grad and not self._mode)
+        return modes.replace(inference=self._mode, grad=not self._mode)
 
-    def _fresh(self) -> _Mode:
+    def _restored(self, modes: Modes, before: Modes) -> Modes:
+        return modes.replace(inference=before.inference, grad=before.enabled)
+
+    def _fresh(self) -> Mode:
         return inference_mode(self._mode)
 
 
 def is_grad_enabled() -> bool:
     """Return whether operations are recorded now."""
-    return current().grad
+    return current().enabled
 
 
 def is_inference_mode_enabled() -> bool:

@@ -110,7 +110,7 @@ def backward_pass(
         walk.wanted = wanted
         walk.needed = _reaching(starts, wanted) if needed is None else needed
     outer = modes
-    enter(modes.with_grad(create_graph) if on_tensors else modes)
+    enter(modes.with_grad(create_graph))
     token = silence()
     try:
         walk.run()
@@ -156,11 +156,7 @@ def _reaching(starts: list[BaseNode], targets: dict[BaseNode, Any]) -> set[BaseN
 
 def edges_of(node: BaseNode) -> tuple[BaseNode | None, ...]:
     """Return the nodes that a node hands gradients to."""
-    if isinstance(node, Node):
-        return node.edges
-    if isinstance(node, Output):
-        return (node.node,)
-    return ()
+    return (node.node,) if isinstance(node, Output) else node.edges
 
 
 class _Walk:
@@ -316,9 +312,11 @@ class _Walk:
 
     def filled(self, node: BaseNode, parts: list[Any]) -> tuple[Any, ...]:
         """Put zeros where an output received no gradient."""
+        if not isinstance(node, Node):
+            return tuple(parts)
         done = []
-        for part, (shape, dtype) in zip(parts, node.shapes, strict=True):  # type: ignore[attr-defined]
-            if part is None and dtype.kind == "f" and getattr(node, "materialize", True):
+        for part, (shape, dtype) in zip(parts, node.shapes, strict=True):
+            if part is None and dtype.kind == "f":
                 zero = np.zeros(shape, dtype)
                 part = TensorBase._wrap(zero) if self.on_tensors else zero
             done.append(part)

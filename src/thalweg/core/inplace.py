@@ -20,7 +20,7 @@ from .origin import user_line
 from .primitive import Primitive, apply
 from .tensor import TensorBase, View
 
-__all__ = ["apply_inplace", "check_write", "write"]
+__all__ = ["apply_inplace", "bump", "check_write", "rebase", "write"]
 
 
 def apply_inplace(
@@ -52,6 +52,11 @@ def check_write(target: TensorBase, others: tuple[Any, ...] = ()) -> None:
     if isinstance(view.base._node, Leaf):
         raise InPlaceError(
             "in place: this is a view of a leaf that requires grad, which cannot be written while gradients are recorded."
+        )
+    if view.kind == "function":
+        raise InPlaceError(
+            "in place: this output of a custom Function shares memory with an input, so a write to it cannot be recorded; "
+            "clone it first."
         )
     if view.kind == "output":
         raise InPlaceError(
@@ -87,14 +92,14 @@ def write(target: TensorBase, value: Any, who: str = "copy_") -> Any:
     node = value._node
     if isinstance(node, Node) and node.values is not None:
         _keep_what_was_saved(node, target, value)
-    np.copyto(data, new)
-    bump(target, modes)
     if modes.recorder is not None:
         modes.recorder.write(target, value)
+    np.copyto(data, new)
+    bump(target, modes)
     if modes.levels or target._tangents is not None:
         target._tangents = value._tangents
     if modes.grad and (node is not None or target.requires_grad):
-        _rebase(target, value)
+        rebase(target, value)
     return target
 
 
@@ -116,6 +121,9 @@ def _keep_what_was_saved(node: Node, target: TensorBase, value: TensorBase) -> N
     for k, saved in enumerate(values):
         if saved is data:
             values[k] = data.copy()
+            recorder = current().recorder
+            if recorder is not None:
+                recorder.copied(data, values[k])
             for at in range(0, len(versions), 2):
                 if versions[at] is counter:
                     versions[at], versions[at + 1] = [0], 0
@@ -130,7 +138,8 @@ def _keep_what_was_saved(node: Node, target: TensorBase, value: TensorBase) -> N
         node.values, node.versions = tuple(values), tuple(versions)
 
 
-def _rebase(target: TensorBase, value: TensorBase) -> None:
+def rebase(target: TensorBase, value: TensorBase) -> None:
+    """Give `target` the history of `value`; through a view, give it to the base."""
     view = target._view
     retained = target.retains_grad
     if view is None:

@@ -21,7 +21,9 @@ __all__ = ["DEFAULT", "Modes", "current", "enter", "restore", "silence"]
 class Modes:
     """The modes in force: immutable; :meth:`replace` gives a changed copy."""
 
-    __slots__ = ("_twin", "anomaly", "check_nan", "grad", "inference", "levels", "recorder", "saved_hooks", "special")
+    __slots__ = (
+        "_twin", "anomaly", "check_nan", "enabled", "grad", "inference", "levels", "recorder", "saved_hooks", "special",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -33,7 +35,8 @@ class Modes:
         recorder: Recorder | None = None,
         saved_hooks: tuple[tuple[Callable[[Any], Any], Callable[[Any], Any]], ...] = (),
     ) -> None:
-        self.grad = grad
+        self.enabled = grad  # what the user asked for
+        self.grad = grad and not inference  # whether to record
         self.inference = inference
         self.anomaly = anomaly
         self.check_nan = check_nan
@@ -45,12 +48,13 @@ class Modes:
 
     def replace(self, **changes: Any) -> Modes:
         """Return a copy with some modes changed."""
-        fields = {name: getattr(self, name) for name in Modes.__slots__ if name not in ("_twin", "special")}
+        fields = {name: getattr(self, name) for name in Modes.__slots__ if name not in ("_twin", "grad", "special")}
+        fields["grad"] = fields.pop("enabled")
         return Modes(**(fields | changes))
 
     def with_grad(self, grad: bool) -> Modes:
         """Return these modes with recording on or off (the frequent change, hence remembered)."""
-        if self.grad == grad:
+        if self.enabled == grad:
             return self
         if self._twin is None:
             twin = DEFAULT if grad and not self.special else self.replace(grad=grad)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .primitive import Primitive
     from .tensor import TensorBase
 
-__all__ = ["Handle", "Hooks", "Leaf", "Node", "Output", "Saved"]
+__all__ = ["BaseNode", "Handle", "Hooks", "Leaf", "Node", "Output", "Saved", "visible"]
 
 _recorded = itertools.count(-1, -1)  # later nodes sort first
 _leaves = itertools.count(1)  # leaves sort after every node
@@ -77,6 +77,7 @@ class BaseNode:
     __slots__ = ("__weakref__", "hooks", "order")
     order: int
     hooks: Hooks | None
+    edges: tuple[BaseNode | None, ...] = ()
 
     def name(self) -> str:
         """Return the name, such as ``MulBackward0``."""
@@ -114,6 +115,7 @@ class Node(BaseNode):
     shapes: tuple[tuple[tuple[int, ...], Any], ...]
     origin: str
     __slots__ = ("edges", "origin", "primitive", "shapes", "values", "versions")
+    edges: tuple[BaseNode | None, ...]
 
     def __init__(
         self,
@@ -138,7 +140,7 @@ class Node(BaseNode):
     @property
     def next_functions(self) -> tuple[tuple[BaseNode | None, int], ...]:
         """The nodes of the inputs, with the output of each that was used; None where no gradient is needed."""
-        return tuple(_visible(edge) for edge in self.edges)
+        return tuple(visible(edge) for edge in self.edges)
 
     @property
     def saves_tensors(self) -> bool:
@@ -146,7 +148,8 @@ class Node(BaseNode):
         return bool(self.versions)
 
 
-def _visible(edge: BaseNode | None) -> tuple[BaseNode | None, int]:
+def visible(edge: BaseNode | None) -> tuple[BaseNode | None, int]:
+    """Return the node of an edge as the user sees it, past casts and broadcasts, and which output of it is meant."""
     while isinstance(edge, Node) and edge.primitive.implicit:
         edge = edge.edges[0]
     if isinstance(edge, Output):

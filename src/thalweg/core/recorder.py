@@ -12,15 +12,42 @@ __all__ = ["Recorder"]
 
 
 class Recorder(Protocol):
-    """Told of every primitive and every write while it is in force; it must not change what happens."""
+    """Told of everything that matters while it is in force; it must not change what happens.
+
+    Values are known by their arrays: two tensors over one array object are one value.
+    """
 
     def operation(
         self, primitive: Primitive, inputs: tuple[Any, ...], params: tuple[Any, ...], outputs: tuple[TensorBase, ...]
     ) -> None:
         """`primitive` was applied to `inputs` (tensors, arrays, numbers) with `params` and gave `outputs`."""
 
+    def constant(self, tensor: TensorBase) -> None:
+        """`tensor` was just made from data that do not depend on anything recorded."""
+
     def write(self, target: TensorBase, value: TensorBase) -> None:
-        """The elements of `target` were replaced by those of `value` (same shape, after casting)."""
+        """The elements of `target` are about to be replaced by those of `value` (same shape and type)."""
+
+    def copied(self, source: Any, copy: Any) -> None:
+        """The array `copy` was taken of the array `source`, which is about to be written."""
 
     def read(self, tensor: TensorBase, how: str) -> None:
         """Python asked for the value of `tensor` by `how` (``item``, ``bool``, ``numpy``, …)."""
+
+    def gradient(self, tensor: TensorBase | None) -> None:
+        """A gradient is about to be added to the ``.grad`` of a leaf, which may be gone."""
+
+    def cleared(self, tensor: TensorBase) -> None:
+        """The ``.grad`` of `tensor` is about to be replaced by something that does not depend on it."""
+
+    def draws(self, generator: Any) -> None:
+        """The next operation draws from `generator`."""
+
+    def module(self, module: Any) -> None:
+        """`module` is about to run: its mode and its parts decide what follows."""
+
+    def optimizer(self, optimizer: Any) -> None:
+        """`optimizer` is about to step: its groups decide what follows."""
+
+    def setting(self, group: dict[str, Any], key: str, at: int | None, kind: type) -> TensorBase:
+        """Return a 0-d float64 tensor that stands for the number ``group[key]``, or ``group[key][at]``."""

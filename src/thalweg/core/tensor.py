@@ -64,7 +64,8 @@ class View:
     ) -> None:
         self.base = base
         self.steps = steps
-        self.kind = kind  # "" | "no_grad" | "output" (one of several): the last two refuse writes that record
+        # "" | "no_grad" | "output" (one of several) | "function" (a custom one's): all but the first refuse writes
+        self.kind = kind
         self.seen = counter[0] if counter is not None else 0
 
 
@@ -147,7 +148,7 @@ class TensorBase:
         if view is None or counter is None or view.seen == counter[0]:
             return self._node
         base = view.base
-        if base._node is not None:
+        if base._node is not None and view.kind != "function":
             token = current()
             enter(DEFAULT)
             try:
@@ -222,6 +223,9 @@ class TensorBase:
                 raise GraphError(f"grad: dtype {self.dtype} is required, as the tensor's own, got {value.dtype}.")
             if value._data.shape != self._data.shape:
                 raise ShapeError(f"grad: shape {self._data.shape} is required, got {value._data.shape}.")
+        recorder = current().recorder
+        if recorder is not None:
+            recorder.cleared(self)
         self._grad = value
 
     @grad.deleter
