@@ -1,0 +1,34 @@
+"""Why a method behaves as it does: curvature, stability, critical points, convexity, noise, layers, landscapes."""
+
+from .convergence import Convergence as Convergence
+from .convergence import GradientNoise as GradientNoise
+from .convergence import convergence_order as convergence_order
+from .convergence import gradient_noise as gradient_noise
+from .convergence import jensen_gap as jensen_gap
+from .convexity import Convexity as Convexity
+from .convexity import convexity as convexity
+from .critical import CriticalPoint as CriticalPoint
+from .critical import classify as classify
+from .critical import critical_points as critical_points
+from .landscape import LossPlane as LossPlane
+from .landscape import LossSlice as LossSlice
+from .landscape import filter_normalized as filter_normalized
+from .landscape import loss_plane as loss_plane
+from .landscape import loss_slice as loss_slice
+from .layers import LayerReport as LayerReport
+from .layers import vanishing_gradients as vanishing_gradients
+from .spectrum import GershgorinDiscs as GershgorinDiscs
+from .spectrum import LanczosResult as LanczosResult
+from .spectrum import condition_number as condition_number
+from .spectrum import diagonal_preconditioning as diagonal_preconditioning
+from .spectrum import gershgorin as gershgorin
+from .spectrum import hessian as hessian
+from .spectrum import hessian_product as hessian_product
+from .spectrum import lanczos as lanczos
+from .spectrum import spectrum as spectrum
+from .stability import StabilityReport as StabilityReport
+from .stability import best_settings as best_settings
+from .stability import largest_stable_lr as largest_stable_lr
+from .stability import spectral_radius as spectral_radius
+from .stability import stability_by_run as stability_by_run
+from .stability import stability_report as stability_report
