@@ -68,12 +68,8 @@ def backward_into(
         raise GraphError("backward: inputs must not be empty; leave it out to reach every leaf.")
     for tensor, found in zip(wanted, backward_pass(roots, wanted, create_graph, keep), strict=True):
         if found is not None:
-            if tensor._grad is None:
-                tensor._grad = found
-            elif create_graph:
-                tensor._grad = tensor._grad + found  # type: ignore[operator]
-            else:
-                np.add(tensor._grad._data, found._data, out=tensor._grad._data)
+            leaf = tensor._node if isinstance(tensor._node, Leaf) else Leaf(tensor)  # no leaf: the same, without hooks
+            leaf.accumulate(found if create_graph else found._data, False)
 
 
 def backward_pass(
@@ -266,13 +262,13 @@ class _Walk:
             for before in tuple(hooks.before.values()):
                 replaced = before(tuple(_as_tensor(x) for x in gs))
                 if replaced is not None:
-                    gs = tuple(self.native(x) for x in _tuple(replaced))
+                    gs = tuple(self.native(x) for x in _replaced(replaced, len(gs)))
         parts = self.parts(node, gs)
         if hooks is not None:
             for after in tuple(hooks.after.values()):
                 replaced = after(tuple(_as_tensor(p) for p in parts), tuple(_as_tensor(x) for x in gs))
                 if replaced is not None:
-                    parts = [self.native(p) for p in _tuple(replaced)]
+                    parts = [self.native(p) for p in _replaced(replaced, len(parts))]
         if self.anomaly:
             self.check(node, parts)
         for edge, part in zip(edges_of(node), parts, strict=True):
@@ -361,6 +357,7 @@ class _Walk:
             shown = _as_tensor(g)
             replaced = hook(shown)
             if replaced is not None:
+                _check_replacement(hook, shown, replaced)
                 g = self.native(replaced)
         if not leaf:
             for ref in hooks.retain:
@@ -400,8 +397,24 @@ class _Walk:
                 raise AnomalyError(f"{describe(node)}: its backward gave {what}.")
 
 
-def _tuple(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+def _check_replacement(hook: Any, given: Any, replaced: Any) -> None:
+    who = getattr(hook, "__name__", type(hook).__name__)
+    if not isinstance(replaced, TensorBase):
+        raise TypeError(f"hook {who}: a tensor or None must be returned, got {type(replaced).__name__}.")
+    if given is not None and (replaced._data.shape, replaced._data.dtype) != (given._data.shape, given._data.dtype):
+        raise GraphError(
+            f"hook {who}: a gradient of shape {given._data.shape} and {given.dtype} must be returned, got "
+            f"{replaced._data.shape} and {replaced.dtype}."
+        )
+
+
+def _replaced(value: Any, n: int) -> tuple[Any, ...]:
+    """Return what a hook of a node gave in place of `n` gradients."""
+    if not isinstance(value, tuple):
+        raise TypeError(f"hook of a node: a tuple or None must be returned, got {type(value).__name__}.")
+    if len(value) != n:
+        raise GraphError(f"hook of a node: {n} gradients must be returned, got {len(value)}.")
+    return value
 
 
 def _freed(node: BaseNode) -> GraphError:

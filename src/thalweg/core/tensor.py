@@ -329,7 +329,7 @@ class TensorBase:
     def item(self) -> Any:
         """Return the only element as a Python number."""
         if self._data.size != 1:
-            raise GraphError(f"item: one element is required, got {self._data.size} (shape {self._data.shape}).")
+            raise ShapeError(f"item: one element is required, got {self._data.size} (shape {self._data.shape}).")
         self._told("item")
         return self._data.item()
 

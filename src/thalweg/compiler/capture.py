@@ -1,0 +1,459 @@
+"""Capture: run a function once, eagerly, and write down every primitive as a program.
+
+A value is known by its array. Memory that is written in place is a `_Storage`, whose present value changes; a
+view is the steps that cut it out of its storage, cut again when the storage has been written since. Tensors
+that were there before are inputs; those that were written are state. What Python saw and decided on is guarded.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core import dtype as _dtype
+from ..core.modes import current, enter
+from ..core.moves import COPY_SLICES
+from ..core.origin import user_line
+from ..core.primitive import Primitive
+from ..core.tensor import TensorBase
+from ..errors import CaptureError
+from .program import Array, Draw, Input, Operation, Program, Value, Write
+
+__all__ = ["Captured", "Guard", "capture"]
+
+_NUMBERS = (int, float, bool)
+
+
+class Guard:
+    """A condition on the world outside under which a captured program is still right."""
+
+    __slots__ = ("holds", "what")
+
+    def __init__(self, what: str, holds: Callable[[], bool]) -> None:
+        self.what = what
+        self.holds = holds
+
+
+class Captured:
+    """A program, the conditions under which it holds, and the form of what the function returned."""
+
+    __slots__ = ("decisions", "form", "guards", "program", "shares", "undo")
+
+    def __init__(self, program: Program, guards: list[Guard], form: Any, undo: Callable[[], None]) -> None:
+        self.program = program
+        self.guards = guards
+        self.form = form
+        self.undo = undo  # puts back what the run itself changed
+        self.decisions: list[tuple[Value, bool]] = []  # on settings alone; checked when these change
+
+
+class _Storage:
+    """One piece of memory: its present value, and how often it was replaced."""
+
+    __slots__ = ("array", "before", "known", "source", "value", "version")
+
+    def __init__(self, array: Array, value: Value, source: Input | None = None) -> None:
+        self.array = array
+        self.value = value
+        self.source = source
+        self.version = 0
+        self.before: Array | None = None  # the elements before the first write
+
+
+class _Entry:
+    """Where the elements of one array object are: a piece of a storage, and its value as of some version."""
+
+    __slots__ = ("array", "steps", "storage", "value", "version")
+
+    def __init__(self, array: Array, storage: _Storage, steps: tuple[Any, ...], value: Value) -> None:
+        self.array = array
+        self.storage = storage
+        self.steps = steps
+        self.value = value
+        self.version = storage.version
+
+
+class Capture:
+    """The recorder. It keeps every array it has seen alive, so that none can be mistaken for another."""
+
+    def __init__(self, keep_lines: bool = True) -> None:
+        self.program = Program()
+        self.entries: dict[int, _Entry] = {}
+        self.storages: list[_Storage] = []
+        self.outside: dict[int, TensorBase] = {}  # by id of the array: tensors that were not made here
+        self.fixed: set[Value] = set()  # depends on constants only
+        self.on_settings: set[Value] = set()  # depends on settings and constants only
+        self.guards: list[Guard] = []
+        self.decisions: list[tuple[Value, bool]] = []
+        self.grads: dict[int, tuple[TensorBase, Any, bool]] = {}  # tensor, .grad before, whether cleared first
+        self.settings: dict[tuple[int, str, int | None], TensorBase] = {}
+        self.draws_before: list[tuple[Any, int]] = []
+        self.generator: Any = None
+        self.seen: set[int] = set()
+        self.count = 0
+
+    # Values
+
+    def fresh(self, array: Array, prefix: str = "v") -> Value:
+        self.count += 1
+        return Value(f"{prefix}{self.count}", array.shape, array.dtype)
+
+    def enter_array(self, array: Array, value: Value, source: Input | None = None) -> _Entry:
+        storage = _Storage(array, value, source)
+        self.storages.append(storage)
+        entry = self.entries[id(array)] = _Entry(array, storage, (), value)
+        return entry
+
+    def add_input(self, kind: str, array: Array, source: Any, label: str = "", prefix: str = "v") -> Input:
+        given = Input(kind, self.fresh(array, prefix), source, label)
+        self.program.inputs.append(given)
+        return given
+
+    def argument(self, tensor: TensorBase, position: int) -> None:
+        given = self.add_input("argument", tensor._data, position, f"argument {position}", "x")
+        self.enter_array(tensor._data, given.value, given)
+
+    def known_constant(self, array: Array) -> Value:
+        """Return the value of an array that nobody can change."""
+        entry = self.entries.get(id(array))
+        if entry is None:
+            copy = array.copy()
+            given = self.add_input("constant", copy, copy, prefix="c")
+            self.fixed.add(given.value)
+            entry = self.enter_array(array, given.value)
+        return self.present(entry)
+
+    def external(self, tensor: TensorBase) -> _Entry:
+        """Meet a tensor that was not made here."""
+        view = tensor._view
+        if view is not None:
+            base = self.entries.get(id(view.base._data)) or self.external(view.base)
+            entry = _Entry(tensor._data, base.storage, base.steps + view.steps, base.value)
+            entry.version = -1
+            self.entries[id(tensor._data)] = entry
+            return entry
+        self.outside[id(tensor._data)] = tensor
+        given = self.add_input("tensor", tensor._data, tensor, prefix="p")
+        return self.enter_array(tensor._data, given.value, given)
+
+    def value_of(self, x: Any) -> Any:
+        """Return the value, or the number, that an input of a primitive stands for."""
+        if isinstance(x, TensorBase):
+            entry = self.entries.get(id(x._data))
+            return self.present(entry if entry is not None else self.external(x))
+        if x is None or type(x) in _NUMBERS:
+            return x
+        if isinstance(x, np.ndarray):
+            return self.known_constant(x)
+        if isinstance(x, np.generic):
+            return self.known_constant(np.asarray(x))
+        return float(x) if isinstance(x, float) else int(x)
+
+    def present(self, entry: _Entry) -> Value:
+        """Return the present value of an array: cut out of its storage anew if that was written."""
+        storage = entry.storage
+        if entry.version != storage.version:
+            value, array = storage.value, storage.array
+            for primitive, params in entry.steps:
+                value, array = self.cut(primitive, params, value, array)
+            entry.value, entry.version = value, storage.version
+        return entry.value
+
+    def cut(self, primitive: Primitive, params: tuple[Any, ...], value: Value, array: Array) -> tuple[Value, Array]:
+        if primitive.single:
+            pieces = (primitive.forward(array, *params),)
+            which = 0
+        else:
+            pieces, which, params = tuple(primitive.forward(array, *params[:-1])), params[-1], params[:-1]
+        outs = tuple(self.fresh(p) for p in pieces)
+        self.emit(Operation(primitive, (value,), params, outs))
+        return outs[which], pieces[which]
+
+    def emit(self, op: Operation) -> None:
+        self.program.operations.append(op)
+        values = [x for x in op.inputs if isinstance(x, Value)]
+        if not op.draws:
+            if all(v in self.fixed for v in values):
+                self.fixed.update(op.outputs)
+            if all(v in self.fixed or v in self.on_settings for v in values):
+                self.on_settings.update(op.outputs)
+
+    # What the core tells
+
+    def operation(
+        self, primitive: Primitive, inputs: tuple[Any, ...], params: tuple[Any, ...], outputs: tuple[TensorBase, ...]
+    ) -> None:
+        """Write an operation down."""
+        arrays = [x._data if isinstance(x, TensorBase) else x for x in inputs]
+        values = tuple(self.value_of(x) for x in inputs)
+        if len(outputs) == 1 and any(outputs[0]._data is a for a in arrays):
+            return  # the same elements under another name
+        if self.generator is not None:
+            params = (*params[:-2], Draw(self.generator))
+            self.generator = None
+        outs = tuple(self.fresh(t._data) for t in outputs)
+        self.emit(Operation(primitive, values, params, outs, user_line()))
+        for k, (tensor, out) in enumerate(zip(outputs, outs, strict=True)):
+            array = tensor._data
+            if primitive.view and isinstance(arrays[0], np.ndarray) and np.may_share_memory(array, arrays[0]):
+                source = self.entries[id(arrays[0])]
+                step = (primitive, params if primitive.single else (*params, k))
+                entry = _Entry(array, source.storage, (*source.steps, step), out)
+                self.entries[id(array)] = entry
+            else:
+                self.enter_array(array, out)
+
+    def constant(self, tensor: TensorBase) -> None:
+        """Meet a tensor made of plain data."""
+        self.known_constant(tensor._data)
+
+    def copied(self, source: Array, copy: Array) -> None:
+        """Meet a copy of known elements."""
+        entry = self.entries.get(id(source))
+        if entry is not None:
+            self.enter_array(copy, self.present(entry))
+
+    def write(self, target: TensorBase, value: TensorBase) -> None:
+        """Follow a write in place."""
+        new = self.value_of(value)
+        entry = self.entries.get(id(target._data)) or self.external(target)
+        storage = entry.storage
+        if storage.before is None:
+            storage.before = storage.array.copy()
+        if entry.steps:
+            whole = self.fresh(storage.array)
+            self.emit(Operation(COPY_SLICES, (storage.value, new), (entry.steps,), (whole,)))
+            storage.value = whole
+        else:
+            storage.value = new
+        storage.version += 1
+        entry.value, entry.version = new, storage.version
+
+    def read(self, tensor: TensorBase, how: str) -> None:
+        """Refuse to let Python see a captured value; guard what depends on settings alone."""
+        value = self.value_of(tensor)
+        if value in self.fixed:
+            return
+        if value in self.on_settings and how == "bool":
+            self.decisions.append((value, bool(tensor._data)))
+            return
+        raise CaptureError(
+            f"compile: {how} was asked of a value that is only known when the compiled program runs, at {user_line()}. "
+            "Choose with where() instead of if, return the value and look at it outside, or leave this function eager."
+        )
+
+    def gradient(self, tensor: TensorBase | None) -> None:
+        """Note which leaves receive gradients, and what was in ``.grad`` before."""
+        if tensor is None:
+            return
+        present = tensor._grad
+        if id(tensor) not in self.grads:
+            self.grads[id(tensor)] = (tensor, present, False)
+            if present is not None and id(present._data) not in self.entries:
+                given = self.add_input("grad", present._data, tensor, "grad of", "g")
+                self.enter_array(present._data, given.value, given)
+
+    def cleared(self, tensor: TensorBase) -> None:
+        """Note that ``.grad`` was replaced."""
+        if id(tensor) not in self.grads:
+            self.grads[id(tensor)] = (tensor, tensor._grad, True)
+
+    def draws(self, generator: Any) -> None:
+        """Note which generator the next operation draws from."""
+        if not any(g is generator for g, _ in self.draws_before):
+            self.draws_before.append((generator, generator.call))
+        self.generator = generator
+
+    def module(self, module: Any) -> None:
+        """Guard the mode and the parts of a module."""
+        if id(module) in self.seen:
+            return
+        self.seen.add(id(module))
+        name = type(module).__name__
+        mode, parts = module.training, _parts(module)
+        self.guards.append(Guard(f"{name} was put into {'eval' if mode else 'train'} mode", lambda: module.training is mode))
+        self.guards.append(Guard(f"the parameters or modules of {name} changed", lambda: _parts(module) == parts))
+
+    def optimizer(self, optimizer: Any) -> None:
+        """Guard the groups of an optimizer and every setting that is no number."""
+        if id(optimizer) in self.seen:
+            return
+        self.seen.add(id(optimizer))
+        before = _groups(optimizer)
+        name = type(optimizer).__name__
+        self.guards.append(Guard(f"the groups or fixed settings of {name} changed", lambda: _groups(optimizer) == before))
+
+    def setting(self, group: dict[str, Any], key: str, at: int | None, kind: type) -> TensorBase:
+        """Return the tensor that stands for a number in a group."""
+        index = at
+        known = self.settings.get((id(group), key, index))
+        if known is None:
+            number = group[key] if index is None else group[key][index]
+            if isinstance(number, TensorBase):
+                number = number._data.item()
+            known = TensorBase._wrap(np.array(float(number), np.float64))
+            self.settings[id(group), key, index] = known
+            label = key if index is None else f"{key}[{index}]"
+            given = self.add_input("setting", known._data, (group, key, index), label, "s")
+            self.enter_array(known._data, given.value, given)
+            self.on_settings.add(given.value)
+        return known
+
+    # The end
+
+    def finish(self, leaves: list[Any]) -> None:
+        """Turn the state of the recorder into results, writes and guards."""
+        self.program.results = [self.value_of(t) for t in leaves]
+        shown = {id(t) for t in leaves}
+        self.settle_outside(shown)
+        by_id = {id(i): i for i in self.program.inputs}
+        for storage in self.storages:
+            given = storage.source
+            if given is None or storage.version == 0 or id(given) not in by_id:
+                continue
+            if given.kind in ("tensor", "argument"):
+                self.program.writes.append(Write(given.kind, given.source, storage.value, given.label))
+        for tensor, before, was_cleared in self.grads.values():
+            self.finish_grad(tensor, before, was_cleared)
+        self.program.inputs = [i for i in self.program.inputs if i.kind != "tensor" or i.source is not None]
+
+    def finish_grad(self, tensor: TensorBase, before: Any, was_cleared: bool) -> None:
+        after = tensor._grad
+        label = "grad"
+        if after is None:
+            self.program.writes.append(Write("grad", tensor, None, label))
+        elif after is not before or self.entries[id(after._data)].storage.version:
+            self.program.writes.append(Write("grad", tensor, self.value_of(after), label))
+        if not was_cleared:
+            empty = before is None
+            what = "a gradient was there before" if empty else "no gradient was there before"
+            self.guards.append(Guard(what, lambda: (tensor._grad is None) is empty))
+
+    def settle_outside(self, shown: set[int]) -> None:
+        """Take tensors that nobody else holds as constants, and guard the type of the others."""
+        for given in self.program.inputs:
+            if given.kind != "tensor":
+                continue
+            tensor = given.source
+            # Held by `given`, by `outside`, by our local and by the call: then it was made in the function.
+            if sys.getrefcount(tensor) <= 4 and id(tensor) not in shown:
+                storage = self.entries[id(tensor._data)].storage
+                given.kind = "constant"
+                given.source = tensor._data.copy() if storage.before is None else storage.before
+                storage.source = None
+                continue
+            self.guards.append(_tensor_guard(tensor))
+
+
+def _tensor_guard(tensor: TensorBase) -> Guard:
+    shape, kind, needs = tensor._data.shape, tensor._data.dtype, tensor._node is not None
+
+    def holds() -> bool:
+        data = tensor._data
+        return data.shape == shape and data.dtype == kind and (tensor._node is not None) is needs
+
+    return Guard(f"a tensor of shape {shape} changed its shape, dtype or requires_grad", holds)
+
+
+def _parts(module: Any) -> tuple[Any, ...]:
+    return (
+        type(module),
+        tuple(map(id, module._parameters.values())),
+        tuple(map(id, module._buffers.values())),
+        tuple(map(id, module._modules.values())),
+    )
+
+
+def _groups(optimizer: Any) -> list[Any]:
+    """Return what the structure of a step depends on; numbers are inputs, except that 0 switches parts off."""
+    found = []
+    for group in optimizer.param_groups:
+        fixed: list[Any] = [tuple(map(id, group["params"]))]
+        for key, value in group.items():
+            if key == "params":
+                continue
+            if key in optimizer.static or isinstance(value, (bool, str)) or value is None:
+                fixed.append((key, value))
+            elif key in optimizer.switches:
+                fixed.append((key, value != 0 if isinstance(value, (int, float)) else True))
+        found.append(fixed)
+    return found
+
+
+def flatten(value: Any, leaves: list[Any]) -> Any:
+    """Return the form of a result, and its tensors in `leaves`."""
+    if isinstance(value, TensorBase):
+        leaves.append(value)
+        return len(leaves) - 1
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return ("named", type(value), [flatten(v, leaves) for v in value])
+    if isinstance(value, (tuple, list)):
+        return ("sequence", type(value), [flatten(v, leaves) for v in value])
+    if isinstance(value, dict):
+        return ("dict", list(value), [flatten(v, leaves) for v in value.values()])
+    return ("other", None, value)
+
+
+def rebuild(form: Any, leaves: list[Any]) -> Any:
+    """Return a result of a known form."""
+    if isinstance(form, int):
+        return leaves[form]
+    kind, of, parts = form
+    if kind == "other":
+        return parts
+    done = [rebuild(p, leaves) for p in parts]
+    if kind == "dict":
+        return dict(zip(of, done, strict=True))
+    return of(*done) if kind == "named" else of(done)
+
+
+def capture(fn: Callable[..., Any], args: tuple[Any, ...], tensors: list[TensorBase]) -> tuple[Captured, Any]:
+    """Run ``fn(*args)`` with a recorder in force; `tensors` are those among the arguments. Return what it returned too."""
+    if current().recorder is not None:
+        raise CaptureError("compile: a compiled function cannot be called while another one is captured.")
+    recorder = Capture()
+    for k, tensor in enumerate(tensors):
+        recorder.argument(tensor, k)
+    outer = current()
+    default, grad = _dtype.default_float(), outer.grad
+    enter(outer.replace(recorder=recorder))
+    try:
+        result = fn(*args)
+    except BaseException:
+        enter(outer)
+        _undo(recorder)
+        raise
+    enter(outer)
+    leaves: list[Any] = []
+    form = flatten(result, leaves)
+    recorder.finish(leaves)
+    recorder.guards.append(Guard("the default dtype changed", lambda: _dtype.default_float() is default))
+    recorder.guards.append(Guard("gradients were switched on or off", lambda: current().grad is grad))
+    undo = _undoing(recorder)
+    captured = Captured(recorder.program, recorder.guards, form, undo)
+    captured.decisions = recorder.decisions
+    return captured, result
+
+
+def _undo(recorder: Capture) -> None:
+    _undoing(recorder)()
+
+
+def _undoing(recorder: Capture) -> Callable[[], None]:
+    """Return a function that puts back what the run changed: memory, gradients, counts of draws."""
+    memory = [(s.array, s.before) for s in recorder.storages if s.before is not None and s.source is not None]
+    grads = [(tensor, before) for tensor, before, _ in recorder.grads.values()]
+    draws = recorder.draws_before
+
+    def undo() -> None:
+        for array, before in memory:
+            np.copyto(array, before)
+        for tensor, before in grads:
+            tensor._grad = before
+        for generator, call in draws:
+            generator.call = call
+
+    return undo

@@ -1,0 +1,1 @@
+"""Hand-written kernels, compiled on first use."""

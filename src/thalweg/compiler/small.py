@@ -1,0 +1,165 @@
+"""Running unrolled programs: one call, a loop, a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .cache import Kernel, load
+from .program import Array, Program
+from .scalars import NoKernel
+from .threads import run_parts
+from .unroll import LANES, Layout, Shape, unroll
+
+__all__ = ["SmallProgram"]
+
+_DTYPES = {"f4": np.float32, "f8": np.float64, "i8": np.int64, "i4": np.int32, "u1": np.uint8, "b1": np.bool_}
+_SLICE = 1 << 14  # steps between two looks at Ctrl-C
+_FLAT = np.zeros((1, 1), np.int64)
+
+
+class SmallProgram:
+    """A program small enough to be unrolled, with its functions for the shapes of loops that were asked for."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._made: dict[Shape, tuple[Kernel, Layout]] = {}
+        self.sources: dict[Shape, str] = {}
+        self.statements = 0
+        self.prepare(Shape(gathered=False))  # raises NoKernel if it cannot be
+        self.results = [(v.shape, v.dtype, v.size) for v in program.results]
+
+    def prepare(self, shape: Shape) -> tuple[Kernel, Layout]:
+        """Return the function for one shape of loop."""
+        made = self._made.get(shape)
+        if made is None:
+            if shape.gathered and len({i.value.shape[0] if i.value.shape else -1 for i in self.program.of_kind("argument")}) > 1:
+                raise NoKernel("arguments with different numbers of rows")
+            done = unroll(self.program, shape)
+            self.sources[shape] = done.source
+            self.statements = max(self.statements, done.statements)
+            made = self._made[shape] = (load(done.source)["run"], done.layout)
+        return made
+
+    def pack(self, layout: Layout, env: dict[int, Array]) -> dict[str, Array]:
+        """Gather the elements of all states, by type."""
+        packed = {kind: np.zeros(size, _DTYPES[kind]) for kind, size in layout.sizes.items()}
+        for given in layout.states:
+            array = env.get(id(given))
+            if array is not None:
+                kind, at = layout.places[id(given)]
+                packed[kind][at : at + array.size] = array.reshape(-1)
+        return packed
+
+    def unpack(self, layout: Layout, packed: dict[str, Array]) -> dict[tuple[str, int], Array]:
+        """Return what each write leaves, by kind and tensor."""
+        found = {}
+        by_source = {(i.kind, id(i.source)): i for i in layout.states}
+        for write in self.program.writes:
+            if write.value is not None:
+                given = by_source[write.kind, id(write.source)]
+                kind, at = layout.places[id(given)]
+                n = given.value.size
+                found[write.kind, id(write.source)] = packed[kind][at : at + n].reshape(given.value.shape)
+        return found
+
+    def run(
+        self,
+        env: dict[int, Array],
+        data: Sequence[Array],
+        order: Array | None,
+        steps: int,
+        settings: Array,
+        stepped: frozenset[int] = frozenset(),
+    ) -> tuple[list[Array], dict[tuple[str, int], Array]]:
+        """Run `steps` steps; return the results of each, and what the last leaves behind.
+
+        `env` holds the elements of the states; `data` are matrices, of rows to be gathered by `order` or with one
+        row per step; `settings` has one row, or one per step for those in `stepped`.
+        """
+        kernel, layout = self.prepare(Shape(gathered=order is not None, stepped=stepped))
+        packed = self.pack(layout, env)
+        outs = [np.empty((steps, size), dtype) for _, dtype, size in self.results]
+        args = (*packed.values(), settings, _FLAT if order is None else order, *data, *outs)
+        if steps <= _SLICE:
+            kernel(*args, 0, steps)
+        else:
+            for first in range(0, steps, _SLICE):
+                kernel(*args, first, min(first + _SLICE, steps))
+        shaped = [out.reshape((steps, *shape)) for out, (shape, _, _) in zip(outs, self.results, strict=True)]
+        return shaped, self.unpack(layout, packed)
+
+    def sweep(
+        self,
+        env: dict[int, Array],
+        varied: dict[int, Array],
+        data: Sequence[Array],
+        order: Array | None,
+        runs: int,
+        steps: int,
+        settings: Array,
+        swept: dict[int, Array],
+        stepped: frozenset[int],
+    ) -> tuple[list[Array], dict[tuple[str, int], Array]]:
+        """Run `runs` trainings side by side; `varied` ([run, …]) are starts, `swept` ([run, step or 1]) settings.
+
+        Return the results [run, step, …] and what each run leaves behind [run, …].
+        """
+        tensors = self.program.of_kind("tensor")
+        places = frozenset(k for k, i in enumerate(tensors) if id(i) in varied)
+        own = order is not None and order.ndim == 3
+        shape = Shape(order is not None, True, own, frozenset(swept), places, stepped)
+        kernel, layout = self.prepare(shape)
+        packed = self.pack(layout, env)
+        chunks = -(-runs // LANES)
+        lanes = {k: np.empty((chunks, size, LANES), _DTYPES[k]) for k, size in layout.sizes.items()}
+        for kind, array in lanes.items():
+            array[:] = packed[kind][None, :, None]
+        which = np.minimum(np.arange(chunks * LANES), runs - 1)
+        for given in tensors:
+            if id(given) in varied:
+                kind, at = layout.places[id(given)]
+                n = given.value.size
+                rows = varied[id(given)].reshape(runs, n)[which].reshape(chunks, LANES, n)
+                lanes[kind][:, at : at + n] = rows.transpose(0, 2, 1)
+        width = steps if stepped & set(swept) else 1
+        weights = np.empty((chunks, width, max(len(swept), 1), LANES))
+        for n, k in enumerate(sorted(swept)):
+            rows = swept[k][which]  # [lane, step or 1]
+            weights[:, :, n, :] = rows.reshape(chunks, LANES, -1).transpose(0, 2, 1)
+        arguments = self.program.of_kind("argument")
+        scratch = [np.empty((chunks, i.value.size if own else 1, LANES), i.value.dtype) for i in arguments]
+        powers = np.empty((chunks, max(layout.powers, 1), LANES))
+        ends = {kind: array.copy() for kind, array in packed.items()}
+        outs = [np.empty((steps, size, chunks * LANES), dtype) for _, dtype, size in self.results]
+        args = (
+            *packed.values(), *ends.values(), *lanes.values(), settings, weights, _FLAT if order is None else order, *data, *scratch, powers,
+            *outs,
+        )  # fmt: skip
+        kernel(*args, 0, 0, steps, runs)  # compiles before threads start
+        run_parts(lambda first, last: kernel(*args, first, last, steps, runs), chunks)
+        shaped = []
+        for out, (form, _, _) in zip(outs, self.results, strict=True):
+            shaped.append(np.ascontiguousarray(out[:, :, :runs].transpose(2, 0, 1)).reshape((runs, steps, *form)))
+        return shaped, self.finals(layout, lanes, ends, runs)
+
+    def finals(
+        self, layout: Layout, lanes: dict[str, Array], packed: dict[str, Array], runs: int
+    ) -> dict[tuple[str, int], Array]:
+        """Return what each run leaves behind."""
+        found = {}
+        by_source = {(i.kind, id(i.source)): i for i in layout.states}
+        for write in self.program.writes:
+            if write.value is None:
+                continue
+            given = by_source[write.kind, id(write.source)]
+            kind, at = layout.places[id(given)]
+            n = given.value.size
+            if id(given) in layout.varying:
+                block = lanes[kind][:, at : at + n].transpose(0, 2, 1).reshape(-1, n)[:runs]
+            else:
+                block = np.broadcast_to(packed[kind][at : at + n], (runs, n))
+            found[write.kind, id(write.source)] = np.array(block).reshape((runs, *given.value.shape))
+        return found

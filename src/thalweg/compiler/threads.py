@@ -1,0 +1,65 @@
+"""Threads for kernels that let go of the interpreter lock: how many, and running parts side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ..errors import ArgumentError
+
+__all__ = ["get_num_threads", "run_parts", "set_num_threads"]
+
+
+def _available() -> int:
+    limit = os.environ.get("THALWEG_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS")
+    if limit is not None and limit.isdigit() and int(limit) > 0:
+        return int(limit)
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # pragma: no cover  (not Linux)
+        return os.cpu_count() or 1
+
+
+_count = [0]
+_pool: list[tuple[int, int, ThreadPoolExecutor]] = []  # process, workers, pool: a fork must not use its parent's
+
+
+def get_num_threads() -> int:
+    """Return how many threads compiled code may use."""
+    if not _count[0]:
+        _count[0] = _available()
+    return _count[0]
+
+
+def set_num_threads(count: int) -> None:
+    """Let compiled code use `count` threads (products of large matrices are NumPy's, which has its own setting)."""
+    if not isinstance(count, int) or count < 1:
+        raise ArgumentError(f"set_num_threads: an integer >= 1 is required, got {count!r}.")
+    _count[0] = count
+
+
+def _workers(count: int) -> ThreadPoolExecutor:
+    pid = os.getpid()
+    if _pool and _pool[0][0] == pid and _pool[0][1] >= count:
+        return _pool[0][2]
+    pool = ThreadPoolExecutor(count, thread_name_prefix="thalweg")
+    _pool[:] = [(pid, count, pool)]
+    return pool
+
+
+def run_parts(work: Callable[[int, int], Any], count: int, threads: int | None = None) -> None:
+    """Call ``work(first, last)`` on parts of ``range(count)``, one per thread, and wait for all."""
+    n = min(get_num_threads() if threads is None else threads, count)
+    if n <= 1:
+        work(0, count)
+        return
+    edges = [count * k // n for k in range(n + 1)]
+    pool = _workers(n - 1)
+    waiting = [pool.submit(work, edges[k], edges[k + 1]) for k in range(1, n)]
+    try:
+        work(edges[0], edges[1])
+    finally:
+        for each in waiting:
+            each.result()
