@@ -33,8 +33,8 @@ Argnums = int | tuple[int, ...]
 # Reverse mode
 
 
-class _Pullback:
-    """A function evaluated on stand-ins of some arguments, ready to be walked back any number of times."""
+class Pullback:
+    """Used by this module and by ``autograd.functional``: a function evaluated on stand-ins of some arguments, ready to be walked back any number of times."""
 
     def __init__(self, who: str, func: Callable[..., Any], args: tuple[Any, ...], at: tuple[int, ...], **kwargs: Any):
         self.modes = current()
@@ -54,8 +54,6 @@ class _Pullback:
         if shown._node is None:
             leaf = shown._node = Leaf(shown)
             self.own.add(leaf)
-            # Another alias, which is no leaf: the function may write to its argument, as to any other tensor.
-            shown = ALIAS.bind((shown,))
         shown._version_list = x._version_list
         return shown
 
@@ -87,13 +85,25 @@ class _Pullback:
         plain._version_list = x._version_list
         return plain
 
-    def pull(self, outputs: list[Any], seeds: list[Any], keep: bool) -> list[Any]:
-        """Return the gradients of the inputs, zeros where nothing depends on them."""
+    def pull(self, outputs: list[Any], seeds: list[Any], keep: bool, strict: str = "") -> list[Any]:
+        """Return the gradients of the inputs, zeros where nothing depends on them (an error by `strict`)."""
         found: list[Any] = [None] * len(self.probes)
         pairs = [(y, s) for y, s in zip(outputs, seeds, strict=True) if y.requires_grad]
         if pairs:
-            found = backward_pass(pairs, self.probes, self.outlives([*outputs, *seeds]), keep)
+            create = self.outlives([*outputs, *seeds])
+            found = backward_pass(pairs, self.probes, create, keep or create)
+        if strict and any(g is None for g in found):
+            k = next(k for k, g in enumerate(found) if g is None)
+            raise GraphError(f"{strict}: with strict the outputs must depend on every input, and not on input {k}.")
         return [zeros_like(x.detach()) if g is None else self.outward(g) for g, x in zip(found, self.inputs, strict=True)]
+
+    def jacobian(self, y: Any, strict: str = "") -> list[Any]:
+        """Return the derivative of an output in each input, of shape output + input."""
+        rows = [self.pull([y], [_unit(y, k)], True, strict) for k in range(y._data.size)]
+        columns: Any = zip(*rows, strict=True) if rows else [()] * len(self.inputs)
+        return [
+            _piled(column, (*y._data.shape, *x._data.shape), x) for column, x in zip(columns, self.inputs, strict=True)
+        ]
 
 
 def _checked(x: Any, who: str) -> TensorBase:
@@ -145,7 +155,7 @@ def value_and_grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool
     @functools.wraps(func)
     def transformed(*args: Any, **kwargs: Any) -> Any:
         at = _places(argnums, len(args), "grad")
-        back = _Pullback("grad", func, args, at, **kwargs)
+        back = Pullback("grad", func, args, at, **kwargs)
         value, aux = _split_aux(back.result, has_aux, "grad")
         if not isinstance(value, TensorBase) or value._data.size != 1 or value._data.ndim:
             what = f"shape {value._data.shape}" if isinstance(value, TensorBase) else type(value).__name__
@@ -208,7 +218,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
     """
     if not primals:
         raise ArgumentError("vjp: at least one argument is required, got none.")
-    back = _Pullback("vjp", func, primals, tuple(range(len(primals))))
+    back = Pullback("vjp", func, primals, tuple(range(len(primals))))
     result, aux = _split_aux(back.result, has_aux, "vjp")
     outputs = _outputs(result, "vjp")
 
@@ -281,7 +291,7 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
     >>> push(tw.tensor([1.0, 10.0]))
     tensor([ 2., 40.])
     """
-    back = _Pullback("linearize", func, primals, tuple(range(len(primals))))
+    back = Pullback("linearize", func, primals, tuple(range(len(primals))))
     outputs = _outputs(back.result, "linearize")
     linked = [y for y in outputs if y.requires_grad]
     enter(back.modes.replace(inference=False, grad=True))
@@ -336,19 +346,11 @@ def jacrev(
     @functools.wraps(func)
     def transformed(*args: Any, **kwargs: Any) -> Any:
         at = _places(argnums, len(args), "jacrev")
-        back = _Pullback("jacrev", func, args, at, **kwargs)
+        back = Pullback("jacrev", func, args, at, **kwargs)
         result, aux = _split_aux(back.result, has_aux, "jacrev")
         outputs = _outputs(result, "jacrev")
         form = args[at[0]] if isinstance(argnums, int) else tuple(args[k] for k in at)
-        blocks = []
-        for y in outputs:
-            rows = [back.pull([y], [_unit(y, k)], True) for k in range(y._data.size)]
-            columns = [
-                _piled(column, (*y._data.shape, *x._data.shape), x)
-                for column, x in zip(zip(*rows, strict=True) if rows else [()] * len(back.inputs), back.inputs, strict=True)
-            ]
-            blocks.append(unflatten(form, columns))
-        found = unflatten(result, blocks)
+        found = unflatten(result, [unflatten(form, back.jacobian(y)) for y in outputs])
         return (found, tree_map(back.outward, aux)) if has_aux else found
 
     return transformed

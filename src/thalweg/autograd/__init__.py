@@ -2,6 +2,7 @@
 
 from . import forward_ad as forward_ad
 from . import function as function
+from . import functional as functional
 from . import graph as graph
 from .anomaly import detect_anomaly as detect_anomaly
 from .anomaly import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled

@@ -77,7 +77,7 @@ def grad(
     if materialize_grads and allow_unused is False:
         raise ArgumentError("grad: materialize_grads=True needs allow_unused=True, or left out; got False.")
     if not wanted:
-        raise ArgumentError("grad: at least one input is required, got none.")
+        raise GraphError("grad: at least one input is required, got none.")
     for k, x in enumerate(wanted):
         if not isinstance(x, TensorBase):
             raise DTypeError(f"grad: input {k} must be a tensor, got {type(x).__name__}.")

@@ -270,9 +270,9 @@ class TensorBase:
     # Values
 
     def detach(self) -> Self:
-        """Return a tensor over the same memory, outside the graph."""
+        """Return a tensor over the same memory, outside the graph and without tangents."""
         t = self._alias()
-        t._node = None
+        t._node = t._tangents = None
         if current().recorder is not None:
             current().recorder.operation(moves.DETACH, (self,), (), (t,))  # type: ignore[union-attr]
         return t
