@@ -17,6 +17,9 @@ from .autograd.modes import is_grad_enabled as is_grad_enabled
 from .autograd.modes import is_inference_mode_enabled as is_inference_mode_enabled
 from .autograd.modes import no_grad as no_grad
 from .autograd.modes import set_grad_enabled as set_grad_enabled
+from .compiler import compile as compile
+from .compiler import get_num_threads as get_num_threads
+from .compiler import set_num_threads as set_num_threads
 from .core.dtype import bool_ as bool
 from .core.dtype import dtype as dtype
 from .core.dtype import float32 as float32
@@ -25,16 +28,94 @@ from .core.dtype import int32 as int32
 from .core.dtype import int64 as int64
 from .core.dtype import uint8 as uint8
 from .core.tensor import Size as Size
+from .ops import special as special
+from .ops.activations import celu as celu
+from .ops.activations import hardshrink as hardshrink
+from .ops.activations import prelu as prelu
+from .ops.activations import rrelu as rrelu
+from .ops.activations import selu as selu
+from .ops.activations import threshold as threshold
 from .ops.arithmetic import *
+from .ops.combine import *
 from .ops.create import *
+from .ops.inplace import clamp_ as clamp_
+from .ops.inplace import clamp_max_ as clamp_max_
+from .ops.inplace import clamp_min_ as clamp_min_
+from .ops.inplace import clip_ as clip_
+from .ops.inplace import fill_ as fill_
+from .ops.inplace import ldexp_ as ldexp_
+from .ops.inplace import xlogy_ as xlogy_
+from .ops.inplace import zero_ as zero_
+from .ops.inplace_pointwise import abs_ as abs_
+from .ops.inplace_pointwise import acos_ as acos_
+from .ops.inplace_pointwise import acosh_ as acosh_
+from .ops.inplace_pointwise import arccos_ as arccos_
+from .ops.inplace_pointwise import arccosh_ as arccosh_
+from .ops.inplace_pointwise import arcsin_ as arcsin_
+from .ops.inplace_pointwise import arcsinh_ as arcsinh_
+from .ops.inplace_pointwise import arctan_ as arctan_
+from .ops.inplace_pointwise import arctanh_ as arctanh_
+from .ops.inplace_pointwise import asin_ as asin_
+from .ops.inplace_pointwise import asinh_ as asinh_
+from .ops.inplace_pointwise import atan_ as atan_
+from .ops.inplace_pointwise import atanh_ as atanh_
+from .ops.inplace_pointwise import ceil_ as ceil_
+from .ops.inplace_pointwise import celu_ as celu_
+from .ops.inplace_pointwise import cos_ as cos_
+from .ops.inplace_pointwise import cosh_ as cosh_
+from .ops.inplace_pointwise import deg2rad_ as deg2rad_
+from .ops.inplace_pointwise import erf_ as erf_
+from .ops.inplace_pointwise import erfc_ as erfc_
+from .ops.inplace_pointwise import exp2_ as exp2_
+from .ops.inplace_pointwise import exp_ as exp_
+from .ops.inplace_pointwise import expm1_ as expm1_
+from .ops.inplace_pointwise import fix_ as fix_
+from .ops.inplace_pointwise import floor_ as floor_
+from .ops.inplace_pointwise import frac_ as frac_
+from .ops.inplace_pointwise import i0_ as i0_
+from .ops.inplace_pointwise import log1p_ as log1p_
+from .ops.inplace_pointwise import log2_ as log2_
+from .ops.inplace_pointwise import log10_ as log10_
+from .ops.inplace_pointwise import log_ as log_
+from .ops.inplace_pointwise import logit_ as logit_
+from .ops.inplace_pointwise import nan_to_num_ as nan_to_num_
+from .ops.inplace_pointwise import neg_ as neg_
+from .ops.inplace_pointwise import negative_ as negative_
+from .ops.inplace_pointwise import rad2deg_ as rad2deg_
+from .ops.inplace_pointwise import reciprocal_ as reciprocal_
+from .ops.inplace_pointwise import relu_ as relu_
+from .ops.inplace_pointwise import round_ as round_
+from .ops.inplace_pointwise import rrelu_ as rrelu_
+from .ops.inplace_pointwise import rsqrt_ as rsqrt_
+from .ops.inplace_pointwise import selu_ as selu_
+from .ops.inplace_pointwise import sigmoid_ as sigmoid_
+from .ops.inplace_pointwise import sin_ as sin_
+from .ops.inplace_pointwise import sinc_ as sinc_
+from .ops.inplace_pointwise import sinh_ as sinh_
+from .ops.inplace_pointwise import sqrt_ as sqrt_
+from .ops.inplace_pointwise import square_ as square_
+from .ops.inplace_pointwise import tan_ as tan_
+from .ops.inplace_pointwise import tanh_ as tanh_
+from .ops.inplace_pointwise import threshold_ as threshold_
+from .ops.inplace_pointwise import trunc_ as trunc_
+from .ops.logic import *
 from .ops.pointwise import *
 from .ops.printing import set_printoptions as set_printoptions
 from .ops.products import *
 from .ops.random import *
 from .ops.reduce import *
+from .ops.rounding import *
 from .ops.shape import *
 from .ops.softmax import log_softmax as log_softmax
 from .ops.softmax import softmax as softmax
+from .ops.special import digamma as digamma
+from .ops.special import erf as erf
+from .ops.special import erfc as erfc
+from .ops.special import erfinv as erfinv
+from .ops.special import i0 as i0
+from .ops.special import lgamma as lgamma
+from .ops.special import mvlgamma as mvlgamma
+from .ops.special import polygamma as polygamma
 from .ops.tensor import Tensor as Tensor
 from .ops.tensor import is_tensor as is_tensor
 

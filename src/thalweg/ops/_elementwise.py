@@ -12,10 +12,11 @@ from ..core.modes import current, restore, silence
 from ..core.moves import IMPLICIT_CAST, SPREAD
 from ..core.node import BaseNode, Node, next_order
 from ..core.primitive import Primitive, Rule, _apply_dual, _record, special_record, top_level
+from ..core.primitive import apply as cast_of
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
 
-__all__ = ["Elementwise", "apply", "binary", "elementwise", "unary"]
+__all__ = ["Elementwise", "NotDefined", "apply", "binary", "elementwise", "unary", "zeros"]
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 _new = object.__new__
@@ -29,16 +30,18 @@ class Elementwise(Primitive):
 
     `kind` says what happens to integers: ``"float"`` converts them to the default floating type (as division
     and exp do), ``"keep"`` leaves them, ``"compare"`` promotes the inputs and gives truth values, ``"choose"``
-    leaves the first input (a condition) out of the promotion.
+    leaves the first input (a condition) out of the promotion. `least` is the lowest category of types it takes:
+    0 truth values, 1 integers, 2 floating-point numbers.
     """
 
-    __slots__ = ("fast", "keep_in", "keep_out", "kind")
+    __slots__ = ("fast", "keep_in", "keep_out", "kind", "least")
 
     def __init__(
-        self, name: str, forward: Callable[..., Any], vjps: Sequence[Rule | None], kind: str, **more: Any
+        self, name: str, forward: Callable[..., Any], vjps: Sequence[Rule | None], kind: str, least: int, **more: Any
     ) -> None:
         super().__init__(name, forward, vjps, diagonal=True, **more)
         self.kind = kind
+        self.least = least
         # For two inputs the plan is flat: does the node keep x, y, out when x / y / both need a gradient?
         self.fast: dict[Any, tuple[bool, bool, bool]] = {}
         if self.arity <= 2:
@@ -59,8 +62,10 @@ def elementwise(
     *,
     kernel: str | None = None,
     kind: str = "float",
+    least: int = 0,
     arity: int | None = None,
     backward: str | None = None,
+    names: tuple[str, ...] | None = None,
 ) -> Elementwise:
     """Define an elementwise operation: what it computes, its derivative in each input, its scalar expression.
 
@@ -69,14 +74,14 @@ def elementwise(
     >>> float(cube(np.float64(2.0)))
     8.0
     """
-    names = None
-    if isinstance(forward, np.ufunc):
+    if isinstance(forward, np.ufunc) and names is None:
         names = ("x", "y")[: forward.nin] if forward.nin <= 2 else tuple("xyz")
     return Elementwise(
         name,
         forward,
         vjps,
         kind,
+        least,
         kernel=kernel,
         names=names,
         backward=backward,
@@ -205,14 +210,25 @@ def apply(primitive: Elementwise, inputs: tuple[Any, ...], params: tuple[Any, ..
     arrays = [x._data if isinstance(x, TensorBase) else x for x in inputs]
     first = 1 if primitive.kind == "choose" else 0
     common = _dtype.promote(*arrays[first:])
-    if common.rank < 2 and primitive.kind == "float":
-        common = _dtype.default_float()
+    if common.rank < 2:
+        if common.rank < primitive.least:
+            raise _not_defined(primitive, common)
+        if primitive.kind == "float":
+            common = _dtype.default_float()
     target = common.np
+    if modes.recorder is not None:  # then conversions are operations of their own
+        inputs = tuple(
+            cast_of(IMPLICIT_CAST, (x,), (target, x._data.dtype))
+            if k >= first and isinstance(x, TensorBase) and x._data.dtype != target
+            else x
+            for k, x in enumerate(inputs)
+        )
+        arrays = [x._data if isinstance(x, TensorBase) else x for x in inputs]
     cast = [
         a if k < first or type(a) in _NUMBERS or a.dtype == target else a.astype(target) for k, a in enumerate(arrays)
     ]
     if first or common.rank < 2 or all(type(a) in _NUMBERS for a in cast):
-        cast = [np.asarray(a, target) if type(a) in _NUMBERS else a for a in cast]
+        cast = [_number(a, target, primitive.kind) if type(a) in _NUMBERS else a for a in cast]
     token = silence()
     try:
         out = primitive.forward(*cast, *params)
@@ -223,7 +239,7 @@ def apply(primitive: Elementwise, inputs: tuple[Any, ...], params: tuple[Any, ..
         raise ShapeError(f"{primitive.name}: shapes that broadcast together are required, got {shapes}.") from None
     except TypeError as error:
         if "not supported" in str(error) or "ufunc" in str(error):
-            raise DTypeError(f"{primitive.name}: not defined for {common}.") from None
+            raise _not_defined(primitive, common) from None
         raise
     finally:
         restore(token)
@@ -241,6 +257,34 @@ def apply(primitive: Elementwise, inputs: tuple[Any, ...], params: tuple[Any, ..
     if modes.special:
         special_record(primitive, inputs, params, (result,), modes)
     return result
+
+
+class NotDefined(DTypeError, NotImplementedError):
+    """An operation that does not exist for an element type: PyTorch raises NotImplementedError."""
+
+
+def _not_defined(primitive: Elementwise, common: _dtype.dtype) -> NotDefined:
+    what = ("truth values", "integers", "floating-point numbers")[common.rank]
+    return NotDefined(f"{primitive.name}: not defined for {what}, got {common}; convert with to().")
+
+
+def _number(value: Any, target: np.dtype[Any], kind: str) -> Any:
+    """Return a Python number as an array of type `target`; integers beyond its range wrap, or compare exactly."""
+    if type(value) is int and target.kind in "iu" and not np.can_cast(np.min_scalar_type(value), target):
+        wide = np.asarray(value)
+        return wide if kind == "compare" else wide.astype(target)
+    return np.asarray(value, target)
+
+
+def zeros(g: Any) -> Any:
+    """Return zeros like a gradient: what a function constant almost everywhere hands on."""
+    if not isinstance(g, TensorBase):
+        return np.zeros(g.shape, g.dtype)
+    made = TensorBase._wrap(np.zeros(g._data.shape, g._data.dtype))
+    recorder = current().recorder
+    if recorder is not None:
+        recorder.constant(made)
+    return made
 
 
 class _Copied(TensorBase):

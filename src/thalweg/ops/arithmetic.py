@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.tensor import TensorBase
-from ..errors import ArgumentError, DTypeError
+from ..errors import ArgumentError, DTypeError, ThalwegError
 from ._coerce import as_tensor
-from ._elementwise import Elementwise, apply, binary, elementwise
+from ._elementwise import Elementwise, NotDefined, apply, binary, elementwise, zeros
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 __all__ = [
-    "add", "div", "divide", "eq", "ge", "gt", "le", "lt", "maximum", "minimum", "mul", "multiply", "ne", "pow",
-    "rsub", "sub", "subtract", "true_divide", "where",
+    "add", "div", "divide", "eq", "floor_divide", "fmod", "ge", "greater", "greater_equal", "gt", "le", "less",
+    "less_equal", "lt", "maximum", "minimum", "mul", "multiply", "ne", "not_equal", "pow", "remainder", "rsub", "sub",
+    "subtract", "true_divide", "where",
 ]  # fmt: skip
 
 _add: Elementwise = elementwise("add", np.add, [lambda g: g, lambda g: g], kernel="{0} + {1}", kind="keep")
@@ -47,14 +49,16 @@ def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
 
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """Difference ``input - alpha * other``."""
-    if _is_bool(input) and _is_bool(other):
-        raise DTypeError("sub: not defined for two tensors of truth values; use logical_xor or bitwise_xor.")
+    if _is_bool(input) or _is_bool(other):
+        raise _no_bools("sub")
     return binary(_sub, _either(input, other), other if alpha == 1 else _scaled(input, other, alpha))
 
 
 def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """Difference ``other - alpha * input``."""
-    return binary(_rsub, input if alpha == 1 else mul(input, alpha), other)
+    if _is_bool(input) or _is_bool(other):
+        raise _no_bools("rsub")
+    return binary(_rsub, _either(input, other) if alpha == 1 else _scaled(other, input, alpha), other)
 
 
 def mul(input: Any, other: Any) -> Tensor:
@@ -73,28 +77,103 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         return binary(_floor_div, _either(input, other), other)
     if rounding_mode == "trunc":
         return binary(_trunc_div, _either(input, other), other)
-    raise ArgumentError(f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}.")
+    raise _BadRounding(f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}.")
 
 
-def _checked_floor(x: Any, y: Any) -> Any:
-    if np.result_type(x, y).kind != "f" and np.any(np.equal(y, 0)):
-        raise ZeroDivisionError("ZeroDivisionError: integer division by zero.")
-    return np.floor(np.true_divide(x, y)).astype(np.result_type(x, y)) if np.result_type(x, y).kind == "f" else x // y
+class _BadRounding(ArgumentError, RuntimeError):
+    """PyTorch raises RuntimeError here."""
 
 
-def _checked_trunc(x: Any, y: Any) -> Any:
-    if np.result_type(x, y).kind == "f":
+# Division with rounding, and what remains
+
+
+class _DividedByZero(ThalwegError, ZeroDivisionError, RuntimeError):
+    """An integer was divided by 0: PyTorch raises RuntimeError, Python ZeroDivisionError."""
+
+
+def _is_integer(x: Any) -> bool:
+    return x.dtype.kind != "f" if isinstance(x, (np.ndarray, np.generic)) else not isinstance(x, float)
+
+
+def _whole(x: Any, y: Any, who: str) -> bool:
+    """Return whether both hold integers; then no divisor may be 0."""
+    if not (_is_integer(x) and _is_integer(y)):
+        return False
+    if np.equal(y, 0).any():
+        raise _DividedByZero(f"{who}: integers cannot be divided by 0; convert to float for an infinity.")
+    return True
+
+
+def _floored(x: Any, y: Any) -> Any:
+    _whole(x, y, "floor_divide")
+    return np.floor_divide(x, y)
+
+
+def _truncated(x: Any, y: Any) -> Any:
+    if not _whole(x, y, "div"):
         return np.trunc(np.true_divide(x, y))
-    q = x // y
+    q = np.floor_divide(x, y)
     return q + ((q < 0) & (q * y != x))
 
 
+def _floor_rest(x: Any, y: Any) -> Any:
+    _whole(x, y, "remainder")
+    return np.remainder(x, y)
+
+
+def _trunc_rest(x: Any, y: Any) -> Any:
+    _whole(x, y, "fmod")
+    return np.fmod(x, y)
+
+
 _floor_div: Elementwise = elementwise(
-    "div", _checked_floor, [lambda g: g * 0, lambda g: g * 0], kind="keep", backward="DivBackward1"
+    "div",
+    _floored,
+    [zeros, zeros],
+    kernel="({0} // {1})",
+    kind="keep",
+    least=1,
+    backward="DivBackward1",
 )
 _trunc_div: Elementwise = elementwise(
-    "div", _checked_trunc, [lambda g: g * 0, lambda g: g * 0], kind="keep", backward="DivBackward1"
+    "div", _truncated, [zeros, zeros], kernel="np.trunc({0} / {1})", kind="keep", least=1, backward="DivBackward1"
 )
+_remainder: Elementwise = elementwise(
+    "remainder",
+    _floor_rest,
+    [lambda g: g, lambda g, x, y: -g * _floor_div(x, y)],
+    kernel="({0} % {1})",
+    kind="keep",
+    least=1,
+)
+_fmod: Elementwise = elementwise(
+    "fmod",
+    _trunc_rest,
+    [lambda g: g, lambda g, x, y: -g * _trunc_div(x, y)],
+    kernel="math.fmod({0}, {1})",
+    kind="keep",
+    least=1,
+)
+
+
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """Quotient rounded down, for integers and for floating-point numbers.
+
+    >>> import thalweg as tw
+    >>> tw.floor_divide(tw.tensor([7, -7]), 2)
+    tensor([ 3, -4])
+    """
+    return binary(_floor_div, _either(input, other), other)
+
+
+def remainder(input: Any, other: Any) -> Tensor:
+    """What remains of a division rounded down: it has the sign of `other`, as Python's ``%``."""
+    return binary(_remainder, _either(input, other), other)
+
+
+def fmod(input: Any, other: Any) -> Tensor:
+    """What remains of a division rounded towards 0: it has the sign of `input`, as C's ``fmod``."""
+    return binary(_fmod, _either(input, other), other)
 
 
 def _either(input: Any, other: Any) -> Any:
@@ -106,15 +185,27 @@ def _either(input: Any, other: Any) -> Any:
 def _scaled(input: Any, other: Any, alpha: float) -> Any:
     if isinstance(alpha, float) and not (_is_floating(input) or _is_floating(other)):
         raise DTypeError("alpha: an integer is required for integer tensors, got a float.")
-    return binary(_mul, as_tensor(other), alpha) if not isinstance(other, (int, float)) else other * alpha
+    if isinstance(other, (int, float)):
+        return other * alpha
+    if _is_bool(input) and _is_bool(other):
+        return binary(_mul, other, bool(alpha))
+    return binary(_mul, as_tensor(other), alpha)
 
 
 def _is_floating(x: Any) -> bool:
-    return isinstance(x, float) or (isinstance(x, TensorBase) and x._data.dtype.kind == "f")
+    return isinstance(x, float) or (
+        x._data.dtype.kind == "f"
+        if isinstance(x, TensorBase)
+        else isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind == "f"
+    )
 
 
 def _is_bool(x: Any) -> bool:
     return isinstance(x, TensorBase) and x._data.dtype.kind == "b"
+
+
+def _no_bools(who: str) -> DTypeError:
+    return DTypeError(f"{who}: not defined for truth values; use logical_xor, or ~ to invert a mask.")
 
 
 # Powers. The exponent of pow(tensor, number) is a setting, so that x**2 stays exact and cheap.
@@ -122,28 +213,60 @@ def _is_bool(x: Any) -> bool:
 
 def _power_rule(g: Any, x: Any, exponent: float) -> Any:
     if exponent == 0:
-        return g * 0
+        return zeros(g)
+    if exponent == 1:
+        return g * 1
     if exponent == 2:
         return g * (x * 2)
     return g * (exponent * x ** (exponent - 1))
 
 
-_pow_number: Elementwise = elementwise(
-    "pow", lambda x, exponent: x**exponent, [_power_rule, None], kernel="{0} ** {1}", kind="keep", arity=2
-)
+def _power(x: Any, exponent: float) -> Any:
+    if exponent == 3:  # a library's pow costs ten products
+        return x * x * x
+    return x**exponent
+
+
+_pow_number: Elementwise = elementwise("pow", _power, [_power_rule, None], kernel="{0} ** {1}", kind="keep", arity=2)
+
+
+def _pow_forward(x: Any, y: Any) -> Any:
+    if _is_integer(x) and _is_integer(y) and np.less(y, 0).any():
+        sign = np.where(np.equal(x, -1), 1 - 2 * (np.abs(y) % 2), np.equal(x, 1))  # 1 / x, rounded towards 0
+        return np.where(np.less(y, 0), sign, np.power(x, np.maximum(y, 0)))
+    return np.power(x, y)
 
 
 def _pow_base_rule(g: Any, x: Any, y: Any) -> Any:
-    return _where(y == 0, g * 0, g * (y * _pow(x, y - 1)))
+    return _where(y == 0, zeros(g), g * (y * _pow(x, y - 1)))
 
 
 def _pow_exponent_rule(g: Any, x: Any, y: Any, out: Any) -> Any:
     quiet = (x == 0) & (y >= 0)
-    return _where(quiet, g * 0, g * (out * _log(_where(quiet, 1.0, x))))
+    return _where(quiet, zeros(g), g * (out * _log(_where(quiet, x + 1, x))))
+
+
+def _base_number_rule(g: Any, x: float, y: Any, out: Any) -> Any:
+    if x == 0:
+        return _where(y >= 0, zeros(g), g * (out * -math.inf))
+    return g * (out * (math.log(x) if x > 0 else math.nan))
 
 
 _pow: Elementwise = elementwise(
-    "pow", np.power, [_pow_base_rule, _pow_exponent_rule], kernel="{0} ** {1}", kind="keep", backward="PowBackward1"
+    "pow",
+    _pow_forward,
+    [_pow_base_rule, _pow_exponent_rule],
+    kernel="{0} ** {1}",
+    kind="keep",
+    backward="PowBackward1",
+)
+_number_pow: Elementwise = elementwise(
+    "pow",
+    _pow_forward,
+    [None, _base_number_rule],
+    kernel="{0} ** {1}",
+    kind="keep",
+    backward="PowBackward2",
 )
 _log: Elementwise = elementwise("log", np.log, [lambda g, x: g / x], kernel="math.log({0})")
 
@@ -161,11 +284,15 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """
     if isinstance(exponent, (int, float)) and not isinstance(exponent, bool):
         x = as_tensor(input)
-        if x._data.dtype.kind != "f" and isinstance(exponent, int) and exponent < 0:
-            raise _NegativePower("pow: integers cannot be raised to negative integer powers; convert to float first.")
         if x._data.dtype.kind == "f":
             return unary_power(x, exponent)
+        if isinstance(exponent, int) and exponent < 0:
+            raise _NegativePower("pow: integers cannot be raised to negative integer powers; convert to float first.")
         return apply(_pow, (x, exponent))
+    if isinstance(input, (int, float)) and isinstance(exponent, TensorBase):
+        return apply(_number_pow, (input, exponent))
+    if _is_bool(input) and _is_bool(exponent):
+        raise NotDefined("pow: not defined for two tensors of truth values; convert with to().")
     return apply(_pow, (input, exponent))
 
 
@@ -245,21 +372,21 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     return apply(_where, (chosen, input, other))
 
 
-def _half_ties(win: Any, g: Any, x: Any, y: Any) -> Any:
-    return _where(x == y, g * 0.5, _where(win, g, 0.0))
+def _half_ties(lost: Any, g: Any, x: Any, y: Any) -> Any:
+    return _where(x == y, g * 0.5, _where(lost, 0.0, g))
 
 
 _maximum: Elementwise = elementwise(
     "maximum",
     np.maximum,
-    [lambda g, x, y: _half_ties(x > y, g, x, y), lambda g, x, y: _half_ties(x < y, g, x, y)],
+    [lambda g, x, y: _half_ties(x < y, g, x, y), lambda g, x, y: _half_ties(x > y, g, x, y)],
     kernel="maximum({0}, {1})",
     kind="keep",
 )
 _minimum: Elementwise = elementwise(
     "minimum",
     np.minimum,
-    [lambda g, x, y: _half_ties(x < y, g, x, y), lambda g, x, y: _half_ties(x > y, g, x, y)],
+    [lambda g, x, y: _half_ties(x > y, g, x, y), lambda g, x, y: _half_ties(x < y, g, x, y)],
     kernel="minimum({0}, {1})",
     kind="keep",
 )
@@ -276,3 +403,4 @@ def minimum(input: Any, other: Any) -> Tensor:
 
 
 true_divide, divide, multiply, subtract = div, div, mul, sub
+greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne

@@ -12,7 +12,7 @@ from ..core.moves import SPREAD
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ShapeError
-from . import arithmetic, pointwise
+from . import arithmetic, combine, logic
 from ._coerce import as_tensor
 from ._elementwise import Elementwise
 
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 __all__ = [
-    "abs_", "add_", "copy_", "div_", "exp_", "fill_", "log_", "mul_", "neg_", "pow_", "relu_", "sigmoid_", "sqrt_", "square_",
-    "sub_", "tanh_", "zero_",
+    "add_", "addcdiv_", "addcmul_", "arctan2_", "atan2_", "bitwise_and_", "bitwise_left_shift_", "bitwise_or_",
+    "bitwise_right_shift_", "bitwise_xor_", "clamp_", "clamp_max_", "clamp_min_", "clip_", "copy_", "copysign_",
+    "div_", "divide_", "eq_", "fill_", "float_power_", "floor_divide_", "fmod_", "ge_", "greater_", "greater_equal_",
+    "gt_", "heaviside_", "hypot_", "ldexp_", "le_", "lerp_", "less_", "less_equal_", "logical_and_", "logical_or_",
+    "logical_xor_", "lt_", "mul_", "multiply_", "ne_", "not_equal_", "pow_", "remainder_", "sub_",
+    "subtract_", "true_divide_", "xlogy_", "zero_",
 ]  # fmt: skip
 
 _copy: Primitive = Primitive(
@@ -121,46 +125,169 @@ def pow_(input: TensorBase, exponent: Any) -> Tensor:
     return write(input, arithmetic.pow(input, exponent), "pow_")
 
 
-def neg_(input: TensorBase) -> Tensor:
-    """Change the sign of every element."""
-    return change(pointwise._neg, input)
+def floor_divide_(input: TensorBase, other: Any) -> Tensor:
+    """``input //= other``."""
+    return _result(input, arithmetic.floor_divide, (other,), "floor_divide_")
 
 
-def exp_(input: TensorBase) -> Tensor:
-    """Replace every element by its exponential."""
-    return change(pointwise._exp, input)
+def remainder_(input: TensorBase, other: Any) -> Tensor:
+    """``input %= other``."""
+    return _result(input, arithmetic.remainder, (other,), "remainder_")
 
 
-def log_(input: TensorBase) -> Tensor:
-    """Replace every element by its logarithm."""
-    return change(arithmetic._log, input)
+def fmod_(input: TensorBase, other: Any) -> Tensor:
+    """Replace every element by what remains of its division by `other`, rounded towards 0."""
+    return _result(input, arithmetic.fmod, (other,), "fmod_")
 
 
-def sqrt_(input: TensorBase) -> Tensor:
-    """Replace every element by its square root."""
-    return change(pointwise._sqrt, input)
+def float_power_(input: TensorBase, exponent: Any) -> Tensor:
+    """Raise every element (of a float64 tensor) to `exponent`."""
+    return _result(input, combine.float_power, (exponent,), "float_power_")
 
 
-def square_(input: TensorBase) -> Tensor:
-    """Replace every element by its square."""
-    return change(pointwise._square, input)
+def addcmul_(input: TensorBase, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
+    """``input += value * tensor1 * tensor2``."""
+    return _result(input, combine.addcmul, (tensor1, tensor2), "addcmul_", value=value)
 
 
-def abs_(input: TensorBase) -> Tensor:
-    """Replace every element by its absolute value."""
-    return change(pointwise._abs, input)
+def addcdiv_(input: TensorBase, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
+    """``input += value * tensor1 / tensor2``."""
+    return _result(input, combine.addcdiv, (tensor1, tensor2), "addcdiv_", value=value)
 
 
-def tanh_(input: TensorBase) -> Tensor:
-    """Replace every element by its hyperbolic tangent."""
-    return change(pointwise._tanh, input)
+def lerp_(input: TensorBase, end: Any, weight: Any) -> Tensor:
+    """Move every element towards `end` by the part `weight` of the way."""
+    return _result(input, combine.lerp, (end, weight), "lerp_")
 
 
-def sigmoid_(input: TensorBase) -> Tensor:
-    """Replace every element by its logistic function."""
-    return change(pointwise._sigmoid, input)
+def clamp_(input: TensorBase, min: Any = None, max: Any = None) -> Tensor:
+    """Move every element into [`min`, `max`]."""
+    return _result(input, combine.clamp, (min, max), "clamp_")
 
 
-def relu_(input: TensorBase) -> Tensor:
-    """Replace every negative element by 0."""
-    return change(pointwise._relu, input)
+def clamp_min_(input: TensorBase, min: Any) -> Tensor:
+    """Raise every element below `min` to it."""
+    return _result(input, combine.clamp_min, (min,), "clamp_min_")
+
+
+def clamp_max_(input: TensorBase, max: Any) -> Tensor:
+    """Lower every element above `max` to it."""
+    return _result(input, combine.clamp_max, (max,), "clamp_max_")
+
+
+def atan2_(input: TensorBase, other: Any) -> Tensor:
+    """Replace every element by the angle of the point (`other`, element)."""
+    return _result(input, combine.atan2, (other,), "atan2_")
+
+
+def hypot_(input: TensorBase, other: Any) -> Tensor:
+    """Replace every element by the length of (element, `other`)."""
+    return _result(input, combine.hypot, (other,), "hypot_")
+
+
+def copysign_(input: TensorBase, other: Any) -> Tensor:
+    """Give every element the sign of `other`."""
+    return _result(input, combine.copysign, (other,), "copysign_")
+
+
+def heaviside_(input: TensorBase, values: Any) -> Tensor:
+    """Replace every element by 0 below 0, 1 above, and `values` at 0."""
+    return _result(input, combine.heaviside, (values,), "heaviside_")
+
+
+def xlogy_(input: TensorBase, other: Any) -> Tensor:
+    """Multiply every element by the logarithm of `other`."""
+    return _result(input, combine.xlogy, (other,), "xlogy_")
+
+
+def ldexp_(input: TensorBase, other: Any) -> Tensor:
+    """Multiply every element by ``2**other``."""
+    return _result(input, combine.ldexp, (other,), "ldexp_")
+
+
+# Comparisons, truth values and bits: the results take the type of the tensor they are written into.
+
+
+def eq_(input: TensorBase, other: Any) -> Tensor:
+    """Write whether the elements are equal."""
+    return _result(input, arithmetic.eq, (other,), "eq_")
+
+
+def ne_(input: TensorBase, other: Any) -> Tensor:
+    """Write whether the elements differ."""
+    return _result(input, arithmetic.ne, (other,), "ne_")
+
+
+def lt_(input: TensorBase, other: Any) -> Tensor:
+    """Write whether the elements are less."""
+    return _result(input, arithmetic.lt, (other,), "lt_")
+
+
+def le_(input: TensorBase, other: Any) -> Tensor:
+    """Write whether the elements are less or equal."""
+    return _result(input, arithmetic.le, (other,), "le_")
+
+
+def gt_(input: TensorBase, other: Any) -> Tensor:
+    """Write whether the elements are greater."""
+    return _result(input, arithmetic.gt, (other,), "gt_")
+
+
+def ge_(input: TensorBase, other: Any) -> Tensor:
+    """Write whether the elements are greater or equal."""
+    return _result(input, arithmetic.ge, (other,), "ge_")
+
+
+def logical_and_(input: TensorBase, other: Any) -> Tensor:
+    """Write whether both are non-zero."""
+    return _result(input, logic.logical_and, (other,), "logical_and_")
+
+
+def logical_or_(input: TensorBase, other: Any) -> Tensor:
+    """Write whether one of the two is non-zero."""
+    return _result(input, logic.logical_or, (other,), "logical_or_")
+
+
+def logical_xor_(input: TensorBase, other: Any) -> Tensor:
+    """Write whether exactly one of the two is non-zero."""
+    return _result(input, logic.logical_xor, (other,), "logical_xor_")
+
+
+def bitwise_and_(input: TensorBase, other: Any) -> Tensor:
+    """``input &= other``."""
+    return _result(input, logic.bitwise_and, (other,), "bitwise_and_")
+
+
+def bitwise_or_(input: TensorBase, other: Any) -> Tensor:
+    """``input |= other``."""
+    return _result(input, logic.bitwise_or, (other,), "bitwise_or_")
+
+
+def bitwise_xor_(input: TensorBase, other: Any) -> Tensor:
+    """``input ^= other``."""
+    return _result(input, logic.bitwise_xor, (other,), "bitwise_xor_")
+
+
+def bitwise_left_shift_(input: TensorBase, other: Any) -> Tensor:
+    """``input <<= other``."""
+    return _result(input, logic.bitwise_left_shift, (other,), "bitwise_left_shift_")
+
+
+def bitwise_right_shift_(input: TensorBase, other: Any) -> Tensor:
+    """``input >>= other``."""
+    return _result(input, logic.bitwise_right_shift, (other,), "bitwise_right_shift_")
+
+
+def _result(input: TensorBase, function: Any, others: tuple[Any, ...], who: str, **settings: Any) -> Tensor:
+    """Write ``function(input, *others)``; truth values take the type of `input`."""
+    check_write(input, others)
+    value = function(input, *others, **settings)
+    if value._data.dtype.kind == "b" and input._data.dtype.kind != "b":
+        from .reduce import converted
+
+        value = converted(value, input.dtype)
+    return write(input, value, who)
+
+
+arctan2_, clip_, divide_, multiply_, subtract_, true_divide_ = atan2_, clamp_, div_, mul_, sub_, div_
+greater_, greater_equal_, less_, less_equal_, not_equal_ = gt_, ge_, lt_, le_, ne_

@@ -13,8 +13,7 @@ import numpy as np
 from ..core import dtype as _dtype
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, GraphError
-from . import arithmetic, create, index, inplace, pointwise, products
-from ._coerce import as_tensor
+from . import arithmetic, create, index, inplace, logic, pointwise, products
 from ._elementwise import binary, unary
 from .methods import Methods
 
@@ -71,10 +70,16 @@ class Tensor(Methods, TensorBase):
         return pointwise.reciprocal(self) * other
 
     def __floordiv__(self, other: Any) -> Tensor:
-        return arithmetic.div(self, other, rounding_mode="floor")
+        return arithmetic.floor_divide(self, other)
 
     def __rfloordiv__(self, other: Any) -> Tensor:
-        return arithmetic.div(as_tensor(other), self, rounding_mode="floor")
+        return arithmetic.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return arithmetic.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return arithmetic.remainder(other, self)
 
     def __pow__(self, exponent: Any) -> Tensor:
         return arithmetic.pow(self, exponent)
@@ -86,10 +91,43 @@ class Tensor(Methods, TensorBase):
         return unary(pointwise._neg, self)
 
     def __pos__(self) -> Tensor:
-        return self
+        return pointwise.positive(self)
 
     def __abs__(self) -> Tensor:
         return pointwise.abs(self)
+
+    def __invert__(self) -> Tensor:
+        return logic.bitwise_not(self)
+
+    def __and__(self, other: Any) -> Tensor:
+        return logic.bitwise_and(self, other)
+
+    def __rand__(self, other: Any) -> Tensor:
+        return logic.bitwise_and(other, self)
+
+    def __or__(self, other: Any) -> Tensor:
+        return logic.bitwise_or(self, other)
+
+    def __ror__(self, other: Any) -> Tensor:
+        return logic.bitwise_or(other, self)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return logic.bitwise_xor(self, other)
+
+    def __rxor__(self, other: Any) -> Tensor:
+        return logic.bitwise_xor(other, self)
+
+    def __lshift__(self, other: Any) -> Tensor:
+        return logic.bitwise_left_shift(self, other)
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return logic.bitwise_left_shift(other, self)
+
+    def __rshift__(self, other: Any) -> Tensor:
+        return logic.bitwise_right_shift(self, other)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return logic.bitwise_right_shift(other, self)
 
     def __matmul__(self, other: Any) -> Tensor:
         return products.matmul(self, other)
@@ -110,7 +148,25 @@ class Tensor(Methods, TensorBase):
         return inplace.div_(self, other)
 
     def __ifloordiv__(self, other: Any) -> Tensor:
-        return inplace.div_(self, other, rounding_mode="floor")
+        return inplace.floor_divide_(self, other)
+
+    def __imod__(self, other: Any) -> Tensor:
+        return inplace.remainder_(self, other)
+
+    def __iand__(self, other: Any) -> Tensor:
+        return inplace.bitwise_and_(self, other)
+
+    def __ior__(self, other: Any) -> Tensor:
+        return inplace.bitwise_or_(self, other)
+
+    def __ixor__(self, other: Any) -> Tensor:
+        return inplace.bitwise_xor_(self, other)
+
+    def __ilshift__(self, other: Any) -> Tensor:
+        return inplace.bitwise_left_shift_(self, other)
+
+    def __irshift__(self, other: Any) -> Tensor:
+        return inplace.bitwise_right_shift_(self, other)
 
     def __ipow__(self, other: Any) -> Tensor:
         return inplace.pow_(self, other)
