@@ -90,7 +90,7 @@ def smallest(x: Any, y: Any) -> Any:
 
 def where(condition: Any, x: Any, y: Any) -> Any:
     """Choose `x` where the condition holds, else `y`."""
-    if isinstance(condition, (bool, np.bool_)) and not isinstance(x, np.ndarray) and not isinstance(y, np.ndarray):
+    if isinstance(condition, (bool, np.bool_)):
         return x if condition else y
     return _where(condition, x, y)
 

@@ -72,6 +72,10 @@ class Adam(Optimizer):
         check_betas(betas, who)
         check(weight_decay >= 0, who, "weight_decay", "a number >= 0", weight_decay)
         tensors = [isinstance(b, TensorBase) for b in betas]
+        if foreach and not capturable and (isinstance(lr, TensorBase) or any(tensors)):
+            raise ArgumentError(
+                f"{who}: foreach=True takes lr and betas as numbers (or capturable=True), got a tensor."
+            )
         if any(tensors) != all(tensors) or not (all(tensors) or all(isinstance(b, float) for b in betas)):
             kinds = " and ".join(type(b).__name__ for b in betas)
             raise ArgumentError(f"{who}: betas must be two floats or two tensors, got {kinds}.")

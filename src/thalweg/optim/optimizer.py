@@ -20,6 +20,7 @@ else, the learning rate and t above all, is a value.
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
@@ -57,6 +58,8 @@ class Optimizer:
     switches: ClassVar[tuple[str, ...]] = ("weight_decay", "momentum", "dampening")
     #: integers that decide the structure of the rule
     static: ClassVar[tuple[str, ...]] = ()
+    #: whether the rule takes random numbers, which :meth:`_extra` draws into its state
+    draws: ClassVar[bool] = False
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, TensorBase):
@@ -96,6 +99,10 @@ class Optimizer:
     def update(x: Any, g: Any, state: State, settings: Any, t: Any) -> tuple[Any, State]:
         """Return the parameter and its state after step `t`, counted from 1. Pure."""
         raise NotImplementedError
+
+    def _extra(self, param: Any, on_tensors: bool) -> State:
+        """Return what an update finds in its state without its being kept there."""
+        return {}
 
     # The step
 
@@ -183,7 +190,8 @@ class Optimizer:
         if not state:
             state = {"step": _scalar(0.0)} if "step" in self.scalars else {}
             for key, value in self.init(param._data, settings).items():
-                state[key] = value if value is None else self._as_state(key, value)
+                kept = value is None or isinstance(value, TensorBase)
+                state[key] = value if kept else self._as_state(key, value)
             if state:
                 self.state[param] = state
         return state
@@ -193,7 +201,7 @@ class Optimizer:
 
     def _step_arrays(self, group: dict[str, Any]) -> None:
         settings = self._settings(group)
-        update, scalars, inits = self.update, self.scalars, self._state_of
+        update, scalars, inits, draws = self.update, self.scalars, self._state_of, self.draws
         token = silence()
         try:
             for param in group["params"]:
@@ -211,6 +219,8 @@ class Optimizer:
                         arrays[key] = None
                     else:
                         arrays[key] = kept._data.item() if key in scalars else kept._data
+                if draws:
+                    arrays.update(self._extra(param, False))
                 x, arrays = update(param._data, grad._data, arrays, settings, t)
                 np.copyto(param._data, x)
                 bump(param)
@@ -236,11 +246,12 @@ class Optimizer:
             state = self._state_of(param, settings if recorder is None else self._settings(group))
             seen = {key: kept for key, kept in state.items() if key != "step"}
             t: Any = 0.0
+            for key in self.scalars:
+                if key in seen:
+                    seen[key] = converted(seen[key], _dtype.float64)
             if recorder is not None:
                 for key, kept in seen.items():
-                    if key in self.scalars:
-                        seen[key] = converted(kept, _dtype.float64)
-                    elif kept is None:
+                    if kept is None:
                         raise CaptureError(
                             f"{self._name()}: the first step has a rule of its own here ({key} starts empty); run one "
                             "step before compiling."
@@ -252,6 +263,8 @@ class Optimizer:
             elif "step" in state:
                 t = state["step"]._data.item() + 1.0
                 state["step"]._data.fill(t)
+            if self.draws:
+                seen.update(self._extra(param, True))
             check_write(param, (grad,))
             x, changed = self.update(param, grad, seen, settings, t)
             for key, value in changed.items():
@@ -296,7 +309,10 @@ class Optimizer:
             raise DTypeError(f"{who}: params must be an ordered collection, got a set; use a list.")
         params = list(params)
         names = None
-        if params and all(isinstance(p, tuple) for p in params):
+        named = [isinstance(p, tuple) for p in params]
+        if any(named) and not all(named):
+            raise ArgumentError(f"{who}: either all parameters or none must have names.")
+        if any(named):
             names = [p[0] for p in params]
             params = [p[1] for p in params]
         for param in params:
@@ -305,7 +321,7 @@ class Optimizer:
             if not (self.defaults.get("differentiable") or param.is_leaf or param.retains_grad):
                 raise ArgumentError(f"{who}: parameters must be leaves, got a result ({param.grad_fn!r}).")
         if len({id(p) for p in params}) != len(params):
-            raise ArgumentError(f"{who}: each parameter may be given once, got one twice in a group.")
+            warnings.warn(f"{who}: a parameter is in its group twice, so it is updated twice.", stacklevel=3)
         present = {id(p) for group in self.param_groups for p in group["params"]}
         if any(id(p) in present for p in params):
             raise ArgumentError(f"{who}: each parameter may be in one group only.")
