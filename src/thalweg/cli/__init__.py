@@ -1,1 +1,53 @@
 """The command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+BROKEN_PIPE = 128 + 13  # as the shell shows a program that SIGPIPE ended
+INTERRUPTED = 128 + 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status: 0, 1 for what failed, 2 for a mistake in the command."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        import click
+        import rich  # noqa: F401  (needed by what is imported next)
+    except ImportError as error:
+        missing = (error.name or "click").split(".")[0]
+        print(f"thalweg: the command line needs {missing}; pip install 'thalweg[lab]'.", file=sys.stderr)
+        sys.exit(1)
+    from ..errors import MissingExtra, ThalwegError
+    from .app import WrongCommand, app
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    status = 0
+    try:
+        status = app.main(given, prog_name="thalweg", standalone_mode=False) or 0
+        sys.stdout.flush()
+    except click.exceptions.Exit as done:
+        status = done.exit_code
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except WrongCommand as error:
+        print(f"thalweg: {error}", file=sys.stderr)
+        status = 2
+    except (MissingExtra, ThalwegError) as error:
+        print(f"thalweg: {error}", file=sys.stderr)
+        status = 1
+    except (KeyboardInterrupt, click.Abort):
+        print("thalweg: stopped.", file=sys.stderr)
+        status = INTERRUPTED
+    except BrokenPipeError:
+        # the reader has gone: say nothing, and keep the interpreter from flushing into the closed pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = BROKEN_PIPE
+    sys.exit(status)

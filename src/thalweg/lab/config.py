@@ -1,0 +1,183 @@
+"""The configuration of a race: as resolved, written down, and read again to run the same."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .. import data
+from ..errors import ArgumentError, DataError
+from ..problems.base import Problem
+from ..problems.catalogue import PROBLEMS, find
+from ..problems.function import expression
+from ..problems.regressions import LinearRegression, LogisticRegression
+from .contender import Contender, unknown
+from .trial import Budget
+
+__all__ = ["DEFAULT_EPOCHS", "DEFAULT_SEEDS", "DEFAULT_STEPS", "ProblemSpec", "RaceConfig", "resolve_problem"]
+
+DEFAULT_SEEDS = 5
+DEFAULT_EPOCHS = 20
+DEFAULT_STEPS = 300
+
+
+@dataclass(frozen=True)
+class ProblemSpec:
+    """Which problem: ``named``, ``csv`` or ``expression``, and what makes it."""
+
+    kind: str
+    text: str
+    target: str | None = None
+    start: tuple[float, ...] | None = None
+    sha256: str | None = None
+
+    def load(self) -> Problem:
+        """Return the problem; the same object for the same specification."""
+        return _load(self)
+
+    @property
+    def slug(self) -> str:
+        """Return a name for folders."""
+        if self.kind == "expression":
+            return "expression"
+        stem = Path(self.text).stem if self.kind == "csv" else self.text
+        return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-.") or "problem"
+
+
+def _sha256(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _load(spec: ProblemSpec) -> Problem:
+    if spec.kind == "named":
+        entry = find(spec.text)
+        if entry is None:
+            raise unknown("problem", spec.text, [e.name for e in PROBLEMS])
+        problem = entry.make()
+        if spec.start is not None:
+            problem = _started(problem, spec.start)
+        return problem
+    if spec.kind == "csv":
+        table = data.csv(spec.text, spec.target)
+        if spec.sha256 is not None and _sha256(spec.text) != spec.sha256:
+            raise DataError(f"{spec.text} has changed since this race began; start a new one.")
+        kind = LogisticRegression if table.task == "classification" else LinearRegression
+        return kind(table.name, table)
+    return expression(spec.text, start=spec.start)
+
+
+def _started(problem: Problem, start: tuple[float, ...]) -> Problem:
+    from dataclasses import replace
+
+    from ..problems.function import FunctionProblem
+
+    if not isinstance(problem, FunctionProblem):
+        raise ArgumentError(f"--start is for functions, and {problem.name} is fitted to data.")
+    problem.at(start)
+    return replace(problem, fixed_start=start)
+
+
+def resolve_problem(text: str, target: str | None = None, start: tuple[float, ...] | None = None) -> ProblemSpec:
+    """Return what `text` means: a name, a file with a table, or an expression in x1, x2, …; nothing is left half-read.
+
+    >>> resolve_problem("x1**2 + x2**2").kind
+    'expression'
+    """
+    spec = _resolved(text.strip(), target, start)
+    if target is not None and spec.kind != "csv":
+        raise ArgumentError(f"--target names the column of a CSV file, and {text!r} is none.")
+    if start is not None and spec.kind == "csv":
+        raise ArgumentError("--start is for functions, not for data.")
+    spec.load()
+    return spec
+
+
+def _resolved(text: str, target: str | None, start: tuple[float, ...] | None) -> ProblemSpec:
+    entry = find(text)
+    if entry is not None:
+        return ProblemSpec("named", entry.name, start=start)
+    looks_like_file = re.search(r"\.(csv|tsv|txt|dat)$", text, re.IGNORECASE) is not None
+    if looks_like_file or Path(text).is_file():
+        data.csv(text, target)  # so that a missing file or column is named as such
+        path = str(Path(text).resolve())
+        return ProblemSpec("csv", path, target, sha256=_sha256(path))
+    if re.fullmatch(r"[A-Za-z_][\w-]*", text) and not re.fullmatch(r"x\d*", text):
+        raise unknown("problem", text, [e.name for e in PROBLEMS])
+    return ProblemSpec("expression", text, start=start)
+
+
+@dataclass(frozen=True)
+class RaceConfig:
+    """Everything that decides the results of a race."""
+
+    problem: ProblemSpec
+    contenders: tuple[Contender, ...]
+    budget: Budget
+    seeds: int = DEFAULT_SEEDS
+    entropy: int = 0
+    goal: float | None = None
+
+    def trials(self) -> list[tuple[Contender, int]]:
+        """Return every trial in order."""
+        return [(contender, seed) for contender in self.contenders for seed in range(self.seeds)]
+
+    def to_toml(self) -> str:
+        """Return the configuration as text that ``thalweg race FILE.toml`` runs again."""
+        lines = ["# thalweg race FILE.toml runs this again", ""]
+        lines += _pairs({"seeds": self.seeds, "seed": self.entropy, "goal": self.goal})
+        lines += _pairs({"epochs": self.budget.epochs, "steps": self.budget.steps})
+        spec = self.problem
+        lines += ["", "[problem]"]
+        lines += _pairs({"kind": spec.kind, "text": spec.text, "target": spec.target, "sha256": spec.sha256})
+        lines += _pairs({"start": list(spec.start) if spec.start is not None else None})
+        for contender in self.contenders:
+            lines += ["", "[[contender]]"]
+            lines += _pairs({"label": contender.label, "method": contender.method, "batch": contender.batch})
+            lines += ["[contender.settings]", *_pairs(dict(contender.settings))]
+        return "\n".join(lines) + "\n"
+
+    @staticmethod
+    def from_toml(path: Path) -> RaceConfig:
+        """Read what :meth:`to_toml` wrote."""
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            problem = content["problem"]
+            start = tuple(problem["start"]) if "start" in problem else None
+            spec = ProblemSpec(problem["kind"], problem["text"], problem.get("target"), start, problem.get("sha256"))
+            contenders = tuple(
+                Contender(c["label"], c["method"], tuple(_settings(c["settings"]).items()), c["batch"])
+                for c in content["contender"]
+            )
+            budget = Budget(content.get("epochs"), content.get("steps"))
+            return RaceConfig(spec, contenders, budget, content["seeds"], content["seed"], content.get("goal"))
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise DataError(f"{path} is no TOML: {error}.") from None
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{path} is no configuration of a race: {error} is missing or wrong.") from None
+
+
+def _settings(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def _pairs(values: dict[str, Any]) -> list[str]:
+    return [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    return repr(value)

@@ -1,0 +1,156 @@
+"""A contender: a method with its settings, and how it is typed: ``adam:lr=0.01,betas=0.9/0.99,batch=32``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .. import optim
+from ..errors import ArgumentError, ThalwegError
+from ..ops.create import zeros
+from ..ops.tensor import Tensor
+from ..problems.base import Problem
+from .methods import DEFAULT_CONTENDERS, ON_FUNCTIONS, Method, all_methods, default_settings, minibatch_size
+
+__all__ = ["Contender", "UnknownName", "default_contenders", "parse_contender", "shown", "unknown"]
+
+
+class UnknownName(ArgumentError):
+    """A name that is not there; the message has the nearest one and the list."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
+    """Return the error for a name that is not known."""
+    names = list(known)
+    near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], 1, 0.4)
+    hint = f" Did you mean {next(n for n in names if n.lower() == near[0])!r}?" if near else ""
+    return UnknownName(f"There is no {what} {name!r}.{hint} There are: {', '.join(names)}.")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A method with settings; `batch` is the number of rows in a step (0 on functions)."""
+
+    label: str
+    method: str
+    settings: tuple[tuple[str, Any], ...]
+    batch: int = 0
+
+    def optimizer(self, parameters: list[Tensor]) -> optim.Optimizer:
+        """Return a fresh optimizer over `parameters`."""
+        make: Any = all_methods()[self.method].optimizer
+        return make(parameters, **dict(self.settings))
+
+    def described(self, rows: int = 0, *, fixed: bool = True) -> str:
+        """Return the settings as typed; the batch too where it is part of the rows."""
+        hidden = {} if fixed else all_methods()[self.method].fixed
+        parts = [f"{key}={shown(value)}" for key, value in self.settings if hidden.get(key) != value]
+        if 0 < self.batch < rows:
+            parts.append(f"batch={self.batch}")
+        return " ".join(parts)
+
+
+def shown(value: Any) -> str:
+    """Return a setting as it is typed."""
+    if isinstance(value, (tuple, list)):
+        return "/".join(shown(v) for v in value)
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _typed(key: str, text: str, default: Any, who: str) -> Any:
+    """Return the value of a setting from its text, of the type of its default."""
+    if isinstance(default, bool):
+        if text.lower() in ("true", "false", "1", "0", "yes", "no"):
+            return text.lower() in ("true", "1", "yes")
+        raise ArgumentError(f"{who}: {key} must be true or false, got {text!r}.")
+    if isinstance(default, str):
+        return text
+    try:
+        if isinstance(default, (tuple, list)):
+            parts = tuple(float(part) for part in text.split("/"))
+            if len(parts) != len(default):
+                raise ArgumentError(f"{who}: {key} must be {len(default)} numbers as in 0.9/0.999, got {text!r}.")
+            return parts
+        return float(text)
+    except ValueError:
+        form = "numbers as in 0.9/0.999" if isinstance(default, (tuple, list)) else "a number"
+        raise ArgumentError(f"{who}: {key} must be {form}, got {text!r}.") from None
+
+
+def _batch(text: str, rows: int, who: str) -> int:
+    if text == "full":
+        return rows
+    try:
+        size = int(text)
+    except ValueError:
+        size = 0
+    if not 1 <= size <= rows:
+        raise ArgumentError(f"{who}: batch must be 'full' or an integer from 1 to {rows}, got {text!r}.")
+    return size
+
+
+def _usual_batch(method: Method, rows: int, batch: int | None) -> int:
+    if method.batch == "full":
+        return rows
+    return min(rows, 1) if method.batch == "one" else min(rows, batch or minibatch_size(rows))
+
+
+def parse_contender(text: str, problem: Problem, batch: int | None = None) -> Contender:
+    """Read ``NAME`` or ``NAME:key=value,…``; settings that are not given are derived from the problem.
+
+    A setting that is given is checked by making the optimizer, so that nothing starts with a wrong one.
+    """
+    name, _, rest = text.partition(":")
+    methods = all_methods()
+    method = methods.get(name.strip().lower())
+    if method is None:
+        raise unknown("optimizer", name.strip(), methods)
+    known = method.defaults()
+    given: dict[str, Any] = {}
+    size = None
+    for part in (p for p in rest.split(",") if p.strip()):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        who = f"-o {method.name}"
+        if not equals or not value:
+            raise ArgumentError(f"{who}: settings are written key=value,key=value, got {part.strip()!r}.")
+        if key in given or (key == "batch" and size is not None):
+            raise ArgumentError(f"{who}: {key} may be given once.")
+        if key == "batch" and problem.rows:
+            size = _batch(value, problem.rows, who)
+        elif key in known:
+            given[key] = _typed(key, value, known[key], who)
+        else:
+            raise unknown(f"setting of {method.name} called", key, [*known, *(["batch"] if problem.rows else [])])
+    if size is None:
+        size = _usual_batch(method, problem.rows, batch)
+    settings = {**default_settings(problem, method, size), **given}
+    contender = Contender(method.name, method.name, tuple(settings.items()), size)
+    try:
+        contender.optimizer([zeros(1, requires_grad=True)])
+    except (ThalwegError, ValueError, TypeError) as error:
+        raise ArgumentError(f"-o {text}: {error}") from None
+    return contender
+
+
+def default_contenders(problem: Problem, batch: int | None = None) -> list[Contender]:
+    """Return the ten contenders; on a function, where there are no rows to draw, the eight that differ."""
+    names = DEFAULT_CONTENDERS if problem.rows else ON_FUNCTIONS
+    return [parse_contender(name, problem, batch) for name in names]
+
+
+def distinct(contenders: list[Contender]) -> list[Contender]:
+    """Return the contenders with labels that differ: those of a repeated method are numbered."""
+    out: list[Contender] = []
+    for contender in contenders:
+        same = [c for c in contenders if c.method == contender.method]
+        label = contender.method if len(same) == 1 else f"{contender.method}-{same.index(contender) + 1}"
+        if any(c.settings == contender.settings and c.batch == contender.batch for c in same if c is not contender):
+            raise ArgumentError(
+                f"-o {contender.method}: the same contender is given twice ({contender.described() or 'defaults'})."
+            )
+        out.append(Contender(label, contender.method, contender.settings, contender.batch))
+    return out

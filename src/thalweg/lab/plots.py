@@ -1,0 +1,308 @@
+"""Pictures, by matplotlib's objects and without its global state: equal data give equal bytes.
+
+Each method has one colour everywhere (from the palettes of Okabe and Ito 2008 and of Tol 2021, which colour-blind
+readers can tell apart); methods that scale each coordinate by itself are dashed.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import MissingExtra
+from ..problems.base import Array
+from .statistics import FEW
+from .store import write
+from .trial import Record
+
+if TYPE_CHECKING:
+    from ..problems.function import FunctionProblem
+    from .race import Result
+    from .trace import Path as Trace
+
+__all__ = ["colour", "race_pictures", "save", "style", "trace_picture"]
+
+COLOURS = {
+    "gd": "#000000",
+    "sgd": "#E69F00",
+    "minibatch": "#56B4E9",
+    "momentum": "#0072B2",
+    "nesterov": "#332288",
+    "adagrad": "#009E73",
+    "rmsprop": "#999933",
+    "adadelta": "#AA4499",
+    "adam": "#D55E00",
+    "yogi": "#CC79A7",
+    "adamw": "#882255",
+    "amsgrad": "#661100",
+}
+OTHERS = ("#117733", "#44AA99", "#6699CC", "#997700", "#994455", "#004488", "#CC6677", "#555555")
+SOLID = ("gd", "sgd", "minibatch", "momentum", "nesterov")
+DASHES: tuple[Any, ...] = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (6, 1, 1, 1)), (0, (2, 1)))
+WIDTH, HEIGHT = 6.6, 4.1  # inches
+BAND_RESAMPLES = 400
+SETTINGS = {
+    "svg.hashsalt": "thalweg",
+    "font.size": 9,
+    "font.family": ["DejaVu Sans"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "lines.linewidth": 1.6,
+    "path.simplify": False,
+    "figure.dpi": 100,
+}
+
+
+def colour(method: str) -> str:
+    """Return the colour of a method: the same in every picture."""
+    return COLOURS.get(method) or OTHERS[zlib.crc32(method.encode()) % len(OTHERS)]
+
+
+def style(method: str, repeat: int = 0) -> dict[str, Any]:
+    """Return how the lines of a method are drawn; `repeat` counts contenders of the same method."""
+    first = 0 if method in SOLID else 1
+    return {"color": colour(method), "linestyle": DASHES[(first + repeat) % len(DASHES)]}
+
+
+def _matplotlib() -> Any:
+    try:
+        import matplotlib
+    except ImportError:
+        raise MissingExtra("pictures need matplotlib, which is not installed; pip install 'thalweg[lab]'.") from None
+    return matplotlib
+
+
+def save(figure: Any, stem: Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
+    """Write a figure in several formats; return the files."""
+    nothing = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}
+    paths = []
+    for kind in formats:
+        out = io.BytesIO()
+        with _matplotlib().rc_context(SETTINGS):
+            figure.savefig(out, format=kind, dpi=150, metadata=nothing.get(kind))
+        paths.append(stem.with_name(f"{stem.name}.{kind}"))
+        write(paths[-1], out.getvalue())
+    return paths
+
+
+def _figure(width: float = WIDTH, height: float = HEIGHT) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _labels(result: Result) -> list[tuple[str, dict[str, Any]]]:
+    seen: dict[str, int] = {}
+    found = []
+    for contender in result.config.contenders:
+        repeat = seen.get(contender.method, 0)
+        seen[contender.method] = repeat + 1
+        found.append((contender.label, style(contender.method, repeat)))
+    return found
+
+
+def _band(losses: Array) -> tuple[Array, Array]:
+    """Return the 95% interval of the median at each point, over runs [n, points]."""
+    n = len(losses)
+    picks = np.random.default_rng(0).integers(0, n, (BAND_RESAMPLES, n))
+    medians = np.sort(np.median(losses[picks], axis=1), axis=0)
+    return medians[round(0.025 * (BAND_RESAMPLES - 1))], medians[round(0.975 * (BAND_RESAMPLES - 1))]
+
+
+def _curves(records: Sequence[Record], x_of: Callable[[Record], Sequence[float]]) -> tuple[Array, Array]:
+    """Return x and the losses [n, points] of the runs, as far as the shortest one goes."""
+    points = min(len(r.steps) for r in records)
+    x = np.median([x_of(r)[:points] for r in records], axis=0)
+    return x, np.array([r.losses[:points] for r in records])
+
+
+def _loss_axis(result: Result) -> tuple[float, str, bool]:
+    """Return what is taken off the losses, the axis' label, and whether it is logarithmic."""
+    finite = [x for r in result.records for x in r.losses if np.isfinite(x)]
+    optimum = result.problem.optimum
+    if optimum is not None:
+        name = f"loss above the smallest possible, {optimum:.5g}" if optimum else "loss (the smallest possible is 0)"
+        return optimum, name, True
+    return 0.0, "loss", min(finite, default=0.0) > 0
+
+
+def _loss_picture(result: Result, x_of: Callable[[Record], Sequence[float]], x_name: str, log_x: bool) -> Any:
+    figure, axes = _figure()
+    below, y_name, log_y = _loss_axis(result)
+    seeds = result.config.seeds
+    positive = [x - below for r in result.records for x in r.losses if np.isfinite(x) and x > below]
+    floor = min(positive, default=1e-16) / 2
+    ceiling = 20 * max((r.losses[0] - below for r in result.records), default=1.0)
+    for label, look in _labels(result):
+        records = result.of(label)
+        x, losses = _curves(records, x_of)
+        y = np.maximum(losses - below, floor) if log_y else losses
+        y = np.where(np.isfinite(y), np.minimum(y, 1e300), np.nan)
+        kept = x > 0 if log_x else np.ones(len(x), bool)
+        if not kept.any():
+            continue
+        failed = sum(r.status == "diverged" for r in records)
+        name = f"{label} ({failed} of {len(records)} diverged)" if failed else label
+        if len(records) >= FEW:
+            low, high = _band(y)
+            axes.fill_between(x[kept], low[kept], high[kept], color=look["color"], alpha=0.18, linewidth=0)
+            axes.plot(x[kept], np.median(y, axis=0)[kept], label=name, **look)
+        else:
+            for k, run in enumerate(y):
+                axes.plot(x[kept], run[kept], label=name if k == 0 else None, alpha=0.85, **{**look, "linewidth": 1.1})
+    if log_y:
+        axes.set_yscale("log")
+        top = axes.get_ylim()[1]
+        axes.set_ylim(floor, min(top, ceiling))
+    if log_x:
+        axes.set_xscale("log")
+    axes.set_xlabel(x_name)
+    axes.set_ylabel(y_name)
+    axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    how = f"median of {seeds} runs, 95% band" if seeds >= FEW else f"{seeds} run{'s' if seeds > 1 else ''} each"
+    title = result.problem.name if len(result.problem.name) < 60 else result.problem.name[:57] + "…"
+    axes.set_title(title)
+    figure.legend(loc="outside right upper", frameon=False, title=how, alignment="left", fontsize=8, title_fontsize=8)
+    return figure
+
+
+def race_pictures(result: Result, folder: Path) -> list[Path]:
+    """Draw loss against step, epoch and time; return the files."""
+    matplotlib = _matplotlib()
+    counts = {r.steps[-1] for r in result.records if r.status != "diverged"}
+    uneven = len(counts) > 1 and max(counts) > 5 * min(counts)
+    kinds: list[tuple[str, Callable[[Record], Sequence[float]], str, bool]] = [
+        ("loss-step", lambda r: r.steps, "step", uneven),
+        ("loss-time", lambda r: r.seconds, "time of gradients and updates (s)", True),
+    ]
+    rows = result.problem.rows
+    x_name = "epoch (pass over the rows)" if rows else "epoch (one step each: a function has no rows)"
+    kinds.insert(1, ("loss-epoch", lambda r: r.epochs, x_name, False))
+    files: list[Path] = []
+    with matplotlib.rc_context(SETTINGS):
+        for name, x_of, x_label, log_x in kinds:
+            files += save(_loss_picture(result, x_of, x_label, log_x), folder / name)
+    return files
+
+
+def trace_picture(problem: FunctionProblem, traces: Sequence[Trace]) -> Any:
+    """Return the figure of paths over contours (two variables) or on the curve (one)."""
+    with _matplotlib().rc_context(SETTINGS):
+        return _curve(problem, traces) if problem.dimension == 1 else _contours(problem, traces)
+
+
+def _window(problem: FunctionProblem, traces: Sequence[Trace], axis: int) -> tuple[float, float]:
+    """Return the range to show: starts and minimisers, and the paths as far as they stay near these."""
+    anchors = [t.points[0][axis] for t in traces]
+    inside = [m for m in problem.minimisers if all(a <= x <= b for x, (a, b) in zip(m, problem.domain, strict=True))]
+    nearest = [min(inside, key=lambda m: float(np.abs(np.asarray(m) - t.points[0]).max())) for t in traces if inside]
+    anchors += [m[axis] for m in nearest]
+    reach = max(max(anchors) - min(anchors), max(abs(a) for a in anchors), 1e-3)
+    values = np.concatenate([t.points[:, axis] for t in traces])
+    centre = sum(anchors) / len(anchors)
+    shown = values[np.isfinite(values) & (np.abs(values - centre) <= 1.5 * reach)]
+    low, high = min(*anchors, *shown), max(*anchors, *shown)
+    margin = 0.12 * max(high - low, 0.3 * reach)
+    return low - margin, high + margin
+
+
+def _name(trace: Trace) -> str:
+    return f"{trace.contender.label}  {trace.contender.described(fixed=False)}".strip()
+
+
+def _looks(traces: Sequence[Trace]) -> list[dict[str, Any]]:
+    seen: dict[str, int] = {}
+    found = []
+    for trace in traces:
+        repeat = seen.get(trace.contender.method, 0)
+        seen[trace.contender.method] = repeat + 1
+        # the same method twice is told apart by its colour here: markers hide dashes
+        shade = colour(trace.contender.method) if not repeat else OTHERS[(repeat - 1) % len(OTHERS)]
+        found.append({"color": shade})
+    return found
+
+
+def _contours(problem: FunctionProblem, traces: Sequence[Trace]) -> Any:
+    figure, axes = _figure(6.2, 4.6)
+    (a, b), (c, d) = _window(problem, traces, 0), _window(problem, traces, 1)
+    grid = np.meshgrid(np.linspace(a, b, 241), np.linspace(c, d, 241))
+    values = problem.evaluate(np.stack([g.ravel() for g in grid])).reshape(grid[0].shape)
+    finite = values[np.isfinite(values)]
+    if finite.size and finite.max() > finite.min():
+        levels = np.unique(np.quantile(finite, np.linspace(0.004**0.5, 0.985, 16) ** 2))
+        if len(levels) > 1:
+            masked = np.ma.masked_invalid(values)
+            axes.contourf(*grid, masked, levels=[finite.min(), *levels, finite.max()], cmap="Greys", alpha=0.35)
+            axes.contour(*grid, masked, levels=levels, colors="#8a8a8a", linewidths=0.5)
+    for trace, look in zip(traces, _looks(traces), strict=True):
+        points = trace.points
+        axes.plot(*points.T, "-o", markersize=3, linewidth=1.3, label=_name(trace), clip_on=True, **look)
+        _mark_exit(axes, points, (a, b, c, d), look["color"])
+    axes.plot(*traces[0].points[0], "s", color="#222222", markersize=6, zorder=5)
+    for m in problem.minimisers:
+        if a <= m[0] <= b and c <= m[1] <= d:
+            axes.plot(*m, "*", color="#222222", markersize=10, zorder=5)
+    axes.set_xlim(a, b)
+    axes.set_ylim(c, d)
+    axes.set_xlabel(problem.variables[0])
+    axes.set_ylabel(problem.variables[1])
+    axes.set_title(_shortened(problem.formula))
+    figure.legend(loc="outside lower left", frameon=False, ncols=1 if len(traces) < 4 else 2, fontsize=8)
+    return figure
+
+
+def _mark_exit(axes: Any, points: Array, box: tuple[float, float, float, float], shade: str) -> None:
+    """Put a cross on the frame where a path leaves it for good."""
+    a, b, c, d = box
+    inside = (points[:, 0] >= a) & (points[:, 0] <= b) & (points[:, 1] >= c) & (points[:, 1] <= d)
+    if inside[-1]:
+        return
+    last = points[np.flatnonzero(inside)[-1]]
+    out = np.nan_to_num(points[np.flatnonzero(inside)[-1] + 1], nan=b, posinf=1e12, neginf=-1e12)
+    step = out - last
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = [(limit - last[k]) / step[k] for k, pair in ((0, (a, b)), (1, (c, d))) for limit in pair]
+    part = min((p for p in parts if 0 <= p <= 1), default=1.0)
+    axes.plot(*(last + part * step), "X", color=shade, markersize=9, clip_on=False, zorder=6)
+
+
+def _curve(problem: FunctionProblem, traces: Sequence[Trace]) -> Any:
+    figure, axes = _figure(6.2, 4.2)
+    a, b = _window(problem, traces, 0)
+    x = np.linspace(a, b, 601)
+    y = problem.evaluate(x[None, :])
+    axes.plot(x, y, color="#999999", linewidth=1.4, zorder=1)
+    finite = y[np.isfinite(y)]
+    for trace, look in zip(traces, _looks(traces), strict=True):
+        at = trace.points[:, 0]
+        height = trace.values
+        axes.plot(at, height, "-o", markersize=3.5, linewidth=1.0, label=_name(trace), **look)
+        if not a <= at[-1] <= b:
+            edge = b if not at[-1] < a else a
+            axes.plot([edge], [np.interp(edge, x, y)], "X", color=look["color"], markersize=9, clip_on=False, zorder=6)
+    axes.plot(traces[0].points[0, 0], traces[0].values[0], "s", color="#222222", markersize=6, zorder=5)
+    axes.set_xlim(a, b)
+    if finite.size:
+        margin = 0.06 * (finite.max() - finite.min() or 1.0)
+        axes.set_ylim(finite.min() - margin, finite.max() + margin)
+    axes.set_xlabel(problem.variables[0])
+    axes.set_ylabel("f")
+    axes.set_title(_shortened(problem.formula))
+    axes.grid(True, color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    figure.legend(loc="outside lower left", frameon=False, ncols=1 if len(traces) < 4 else 2, fontsize=8)
+    return figure
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 70 else text[:67] + "…"

@@ -1,0 +1,183 @@
+"""Running trials: one contender on one problem from one seed gives one record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ..problems.base import Array, Problem, tensor_of
+from .contender import Contender
+
+__all__ = ["Budget", "Record", "evaluation_steps", "run_trials", "streams"]
+
+BLOWN_UP = 1e6  # times the loss at the start: far enough to stop
+WARM_UP_STEPS = 3
+DENSE_STEPS = 400  # up to so many steps each is evaluated
+SPARSE_POINTS = 160
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a run is: `epochs` passes over the rows, or `steps`."""
+
+    epochs: float | None = None
+    steps: int | None = None
+
+    def steps_for(self, rows: int, batch: int) -> int:
+        """Return the number of steps of a contender with that batch."""
+        if self.steps is not None:
+            return self.steps
+        per_epoch = -(-rows // batch) if batch else 1
+        return max(1, math.ceil((self.epochs or 0) * per_epoch))
+
+
+@dataclass
+class Record:
+    """What a run left: the loss over all rows at some steps, with the epochs and the seconds spent up to there.
+
+    `seconds` counts gradients and updates, not evaluation. `status` is ``"done"`` or ``"diverged"``.
+    """
+
+    contender: str
+    seed: int
+    status: str
+    steps: list[int] = field(default_factory=list)
+    epochs: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    total_steps: int = 0
+    gradients: int = 0  # evaluations of one row's gradient (of the function's, where there are no rows)
+
+    @property
+    def final(self) -> float:
+        """The last loss; infinite when the run diverged."""
+        return math.inf if self.status == "diverged" else self.losses[-1]
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Mean time of a step."""
+        return self.seconds[-1] / max(1, self.steps[-1])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; losses without a finite value are None."""
+        data = asdict(self)
+        data["losses"] = [x if math.isfinite(x) else None for x in self.losses]
+        return data
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Record:
+        """Return the record that :meth:`to_json` wrote."""
+        data = dict(data)
+        data["losses"] = [math.inf if x is None else x for x in data["losses"]]
+        return Record(**data)
+
+
+def streams(entropy: int, seed: int) -> tuple[np.random.Generator, np.random.Generator]:
+    """Return the generators of a seed's start and of its order of rows: the same for every contender."""
+    init, order = (np.random.SeedSequence(entropy, spawn_key=(seed, k)) for k in range(2))
+    return np.random.default_rng(init), np.random.default_rng(order)
+
+
+def evaluation_steps(total: int, per_epoch: int) -> list[int]:
+    """Return the steps after which the loss over all rows is computed: all if few, else ever wider apart."""
+    if total <= DENSE_STEPS:
+        return list(range(total + 1))
+    spread = np.unique(np.round(np.geomspace(1, total, SPARSE_POINTS)).astype(int)).tolist()
+    ends = list(range(0, total + 1, per_epoch * max(1, total // per_epoch // 60)))
+    return sorted({0, total, *spread, *ends})
+
+
+class _Batches:
+    """The rows of each step: fresh random orders, one after the other, cut into batches."""
+
+    def __init__(self, arrays: Sequence[Array], batch: int, rng: np.random.Generator) -> None:
+        self.arrays = arrays
+        self.rows = len(arrays[0]) if arrays else 0
+        self.batch = batch
+        self.rng = rng
+        self.whole = tuple(tensor_of(a) for a in arrays) if batch >= self.rows else None
+        self.at = self.rows
+        self.shuffled: list[Array] = []
+
+    def next(self) -> tuple[Any, ...]:
+        if self.whole is not None:
+            return self.whole
+        if self.at >= self.rows:
+            order = self.rng.permutation(self.rows)
+            self.shuffled = [a[order] for a in self.arrays]
+            self.at = 0
+        k = self.at
+        self.at += self.batch
+        return tuple([tensor_of(a[k : k + self.batch]) for a in self.shuffled])
+
+
+def _advance(instance: Any, optimizer: Any, batches: _Batches, steps: int) -> None:
+    loss = instance.loss
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss(*batches.next()).backward()
+        optimizer.step()
+
+
+def run_trial(problem: Problem, contender: Contender, seed: int, budget: Budget, entropy: int) -> Record:
+    """Run one contender from one seed."""
+    init, order = streams(entropy, seed)
+    instance = problem.instance(init)
+    optimizer = contender.optimizer(instance.parameters)
+    batches = _Batches(problem.arrays, contender.batch, order)
+    rows, batch = problem.rows, contender.batch
+    per_epoch = -(-rows // batch) if batch else 1
+    total = budget.steps_for(rows, batch)
+    record = Record(contender.label, seed, "done", total_steps=total)
+    done, spent = 0, 0.0
+    first = math.nan
+    for step in evaluation_steps(total, per_epoch):
+        if step > done:
+            began = perf_counter()
+            _advance(instance, optimizer, batches, step - done)
+            spent += perf_counter() - began
+            done = step
+        value = problem.value(instance)
+        if step == 0:
+            first = value
+        record.steps.append(step)
+        record.epochs.append(step / per_epoch)
+        record.seconds.append(spent)
+        record.losses.append(value)
+        if not math.isfinite(value) or abs(value) > BLOWN_UP * max(1.0, abs(first)):
+            record.status = "diverged"
+            break
+    if record.losses[-1] > first:
+        record.status = "diverged"
+    full, rest = divmod(done, per_epoch)
+    record.gradients = full * rows + min(rest * batch, rows) if rows else done
+    return record
+
+
+def run_trials(
+    problem: Problem, contender: Contender, seeds: Sequence[int], budget: Budget, entropy: int
+) -> Iterator[Record]:
+    """Run trials of one contender that differ only in numbers, after a short run that is not counted.
+
+    This is the one place through which every trial goes: what runs many of them in one compiled call belongs here.
+    """
+    warm_up(problem, contender, entropy)
+    for seed in seeds:
+        yield run_trial(problem, contender, seed, budget, entropy)
+
+
+def warm_up(problem: Problem, contender: Contender, entropy: int) -> None:
+    """Take a few steps from a start that no trial uses."""
+    init, order = streams(entropy, 2**31)
+    instance = problem.instance(init)
+    batches = _Batches(problem.arrays, contender.batch, order)
+    _advance(instance, contender.optimizer(instance.parameters), batches, WARM_UP_STEPS)
+    problem.value(instance)
+
+
+Progress = Callable[[Record], None]

@@ -1,0 +1,216 @@
+"""Models fitted to tables: linear and logistic regression, and any module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..core import dtype as _dtype
+from ..data.table import Table
+from ..errors import ArgumentError, DataError
+from ..ops.activations import softplus
+from ..ops.losses import cross_entropy
+from ..ops.random import Generator
+from ..ops.tensor import Tensor
+from .base import Array, Curvature, Instance, Problem, leaf
+from .curvature import at_point, extremes
+
+__all__ = ["DataProblem", "LinearRegression", "LogisticRegression", "ModelProblem"]
+
+START_SPREAD = 0.01  # weights start from N(0, 0.01²), biases from 0
+
+
+class DataProblem(Problem):
+    """The mean loss of a model over the rows of a table, whose features are standardised."""
+
+    def __init__(self, name: str, table: Table, *, standardize: bool = True, dtype: _dtype.dtype | None = None) -> None:
+        if len(table) < 2:
+            raise DataError(f"{name}: at least 2 rows are required, got {len(table)}.")
+        self.name = name
+        self.source = table.source
+        self.table = table.standardized() if standardize else table
+        self.dtype = dtype or _dtype.float32
+        kind = self.dtype.np
+        target = np.int64 if table.task == "classification" else kind
+        self._arrays = (np.ascontiguousarray(self.table.X, kind), np.ascontiguousarray(self.table.y, target))
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Compute what a subclass needs once."""
+
+    @property
+    def rows(self) -> int:
+        """How many examples there are."""
+        return len(self.table)
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """Features [n, d] and target [n]."""
+        return self._arrays
+
+    @cached_property
+    def gram_eigenvalues(self) -> Array:
+        """The eigenvalues of (X 1)ᵀ(X 1)/n, ascending: the curvature of a linear model with bias."""
+        Z = self._with_ones
+        return np.linalg.eigvalsh(Z.T @ Z / len(Z))
+
+    @cached_property
+    def _with_ones(self) -> Array:
+        X = np.asarray(self.table.X, np.float64)
+        return np.concatenate([X, np.ones((len(X), 1))], 1)
+
+
+class LinearRegression(DataProblem):
+    """Half the mean squared error of Xw + b: a quadratic, whose smallest value least squares gives.
+
+    >>> from thalweg import data
+    >>> problem = LinearRegression("diabetes", data.diabetes())
+    >>> round(problem.curvature().limit, 5), round(problem.optimum, 6)
+    (0.49699, 0.241126)
+    """
+
+    formula = "linear regression, half the mean squared error"
+
+    def _prepare(self) -> None:
+        if self.table.task != "regression":
+            raise ArgumentError(f"{self.name}: numbers as targets are required, got {self.table.task}.")
+        self._target = np.asarray(self.table.y, np.float64)
+        solution = np.linalg.lstsq(self._with_ones, self._target, rcond=None)[0]
+        residual = self._with_ones @ solution - self._target
+        self.solution = solution
+        self.optimum = float(residual @ residual) / (2 * len(residual))
+
+    @property
+    def dimension(self) -> int:
+        """Weights and bias."""
+        return self.table.X.shape[1] + 1
+
+    def instance(self, rng: np.random.Generator) -> Instance:
+        """Return w ~ N(0, 0.01²) and b = 0, with the loss of a batch."""
+        w = leaf(START_SPREAD * rng.standard_normal(self.table.X.shape[1]), self.dtype)
+        b = leaf(0.0, self.dtype)
+
+        def loss(X: Tensor, y: Tensor) -> Tensor:
+            residual = X @ w + b - y
+            return (residual * residual).mean() / 2
+
+        return Instance([w, b], loss)
+
+    def value(self, instance: Instance) -> float:
+        """Return the loss over all rows, in double precision: what is compared must not be rounded."""
+        residual = self._with_ones @ instance.values().astype(np.float64) - self._target
+        return float(residual @ residual) / (2 * len(residual))
+
+    def curvature(self) -> Curvature:
+        """Return the Hessian's extreme eigenvalues, which are the same everywhere."""
+        return Curvature(*extremes(self.gram_eigenvalues), exact=True)
+
+
+class LogisticRegression(DataProblem):
+    """The cross-entropy of a linear model with two classes (one logit) or more (one per class)."""
+
+    def _prepare(self) -> None:
+        if self.table.task != "classification":
+            raise ArgumentError(f"{self.name}: classes as targets are required, got {self.table.task}.")
+        self.classes = int(self.table.y.max()) + 1
+        if self.classes < 2:
+            raise DataError(f"{self.name}: at least 2 classes are required, got {self.classes}.")
+        self.outputs = 1 if self.classes == 2 else self.classes
+        self.formula = f"logistic regression, cross-entropy of {self.classes} classes"
+        if self.classes == 2:
+            X, y = self._arrays
+            self._arrays = (X, y.astype(self.dtype.np))
+
+    @property
+    def dimension(self) -> int:
+        """Weights and biases."""
+        return (self.table.X.shape[1] + 1) * self.outputs
+
+    def instance(self, rng: np.random.Generator) -> Instance:
+        """Return w ~ N(0, 0.01²) and b = 0, with the loss of a batch."""
+        d = self.table.X.shape[1]
+        shape = (d,) if self.outputs == 1 else (d, self.outputs)
+        w = leaf(START_SPREAD * rng.standard_normal(shape), self.dtype)
+        b = leaf(np.zeros(shape[1:]), self.dtype)
+        if self.outputs > 1:
+            return Instance([w, b], lambda X, y: cross_entropy(X @ w + b, y))
+
+        def loss(X: Tensor, y: Tensor) -> Tensor:
+            z = X @ w + b
+            return (softplus(z) - y * z).mean()
+
+        return Instance([w, b], loss)
+
+    def value(self, instance: Instance) -> float:
+        """Return the loss over all rows, in double precision."""
+        d = self.table.X.shape[1]
+        flat = instance.values().astype(np.float64)
+        Z = self.table.X @ flat[: d * self.outputs].reshape(d, self.outputs) + flat[d * self.outputs :]
+        with np.errstate(all="ignore"):
+            if self.outputs == 1:
+                z = Z[:, 0]
+                return float(np.mean(np.logaddexp(0.0, z) - self.table.y * z))
+            top = Z.max(1)
+            return float(np.mean(np.log(np.exp(Z - top[:, None]).sum(1)) + top - Z[np.arange(len(Z)), self.table.y]))
+
+    def curvature(self) -> Curvature:
+        """Return the Hessian's extreme eigenvalues at w = 0, where every class is as likely.
+
+        With two classes the largest is nowhere larger; with more it stays below half of that of XᵀX/n
+        (Böhning 1992).
+        """
+        factor = 0.25 if self.outputs == 1 else 1 / self.classes
+        largest, smallest, trace = extremes(self.gram_eigenvalues)
+        multiple = 1 if self.outputs == 1 else self.classes - 1
+        small = None if smallest is None else factor * smallest
+        return Curvature(factor * largest, small, factor * trace * multiple, where="at w = 0")
+
+    def smoothness(self) -> float:
+        """Return the bound that holds everywhere (Böhning 1992 for more than two classes)."""
+        return float(self.gram_eigenvalues[-1]) * (0.25 if self.outputs == 1 else 0.5)
+
+
+class ModelProblem(DataProblem):
+    """Any module with any loss: ``make(generator)`` returns a fresh ``nn.Module``, ``criterion(output, y)`` a scalar."""
+
+    def __init__(
+        self,
+        name: str,
+        table: Table,
+        make: Callable[[Generator], Any],
+        criterion: Callable[..., Tensor],
+        *,
+        formula: str,
+        standardize: bool = True,
+        dtype: _dtype.dtype | None = None,
+    ) -> None:
+        self.formula = formula
+        self.make = make
+        self.criterion = criterion
+        super().__init__(name, table, standardize=standardize, dtype=dtype)
+
+    @cached_property
+    def dimension(self) -> int:  # type: ignore[override]
+        """The number of parameters of the module."""
+        return sum(p.numel() for p in self.instance(np.random.default_rng(0)).parameters)
+
+    def instance(self, rng: np.random.Generator) -> Instance:
+        """Return the parameters of a fresh module, with the loss of a batch."""
+        module = self.make(Generator().manual_seed(int(rng.integers(2**63))))
+        criterion = self.criterion
+        return Instance(list(module.parameters()), lambda X, y: criterion(module(X), y))
+
+    def curvature(self) -> Curvature:
+        """Return the Hessian's largest eigenvalue at a start, by Lanczos on Hessian products."""
+        return self._curvature
+
+    @cached_property
+    def _curvature(self) -> Curvature:
+        from .base import tensor_of
+
+        instance = self.instance(np.random.default_rng(0))
+        batch = [tensor_of(a) for a in self.arrays]
+        return at_point(lambda: instance.loss(*batch), instance.parameters, "at a start")
