@@ -114,7 +114,7 @@ class SmallProgram:
         kernel, layout = self.prepare(shape)
         packed = self.pack(layout, env)
         chunks = -(-runs // LANES)
-        lanes = {k: np.empty((chunks, size, LANES), _DTYPES[k]) for k, size in layout.sizes.items()}
+        lanes: dict[str, Array] = {k: np.empty((chunks, size, LANES), _DTYPES[k]) for k, size in layout.sizes.items()}
         for kind, array in lanes.items():
             array[:] = packed[kind][None, :, None]
         which = np.minimum(np.arange(chunks * LANES), runs - 1)
@@ -133,16 +133,17 @@ class SmallProgram:
         scratch = [np.empty((chunks, i.value.size if own else 1, LANES), i.value.dtype) for i in arguments]
         powers = np.empty((chunks, max(layout.powers, 1), LANES))
         ends = {kind: array.copy() for kind, array in packed.items()}
-        outs = [np.empty((steps, size, chunks * LANES), dtype) for _, dtype, size in self.results]
-        args = (
-            *packed.values(), *ends.values(), *lanes.values(), settings, weights, _FLAT if order is None else order, *data, *scratch, powers,
-            *outs,
-        )  # fmt: skip
+        outs = [np.empty((chunks, steps, size, LANES), dtype) for _, dtype, size in self.results]
+        flat = [a.reshape(-1) for a in (*lanes.values(), *scratch, powers, *outs)]
+        n = len(lanes)
+        picked = _FLAT if order is None else order
+        args = (*packed.values(), *ends.values(), *flat[:n], settings, weights.reshape(-1), picked, *data, *flat[n:])
         kernel(*args, 0, 0, steps, runs)  # compiles before threads start
         run_parts(lambda first, last: kernel(*args, first, last, steps, runs), chunks)
         shaped = []
         for out, (form, _, _) in zip(outs, self.results, strict=True):
-            shaped.append(np.ascontiguousarray(out[:, :, :runs].transpose(2, 0, 1)).reshape((runs, steps, *form)))
+            rows = out.transpose(0, 3, 1, 2).reshape(chunks * LANES, steps, -1)[:runs]
+            shaped.append(rows.reshape((runs, steps, *form)))
         return shaped, self.finals(layout, lanes, ends, runs)
 
     def finals(

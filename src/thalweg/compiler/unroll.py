@@ -55,6 +55,14 @@ class Layout:
     varying: set[int] = field(default_factory=set)  # id(Input) of states that differ between lanes
     powers: int = 0  # running powers to be carried along
 
+    def views(self, packed: dict[str, Any]) -> list[tuple[Input, Any]]:
+        """Return each state with its elements among the packed ones."""
+        found = []
+        for given in self.states:
+            kind, at = self.places[id(given)]
+            found.append((given, packed[kind][at : at + given.value.size].reshape(given.value.shape)))
+        return found
+
 
 @dataclass
 class Unrolled:
@@ -66,36 +74,56 @@ class Unrolled:
     statements: int
 
 
+@dataclass
+class _Statement:
+    name: str
+    text: str
+    inputs: tuple[str, ...]
+    kind: str  # the type of what it gives
+    origin: str  # the operation that it is part of
+
+
 class _Writer:
     """Straight-line scalar code: one statement per new value, equal ones shared, in two parts."""
 
     def __init__(self) -> None:
-        self.common: list[str] = []
-        self.lane: list[str] = []
+        self.common: list[_Statement] = []
+        self.lane: list[_Statement] = []
         self.seen: dict[str, str] = {}
         self.varying: set[str] = set()
+        self.kinds: dict[str, str] = {}
+        self.origin = ""
         self.count = 0
 
-    def emit(self, text: str, inputs: Iterable[str]) -> str:
+    def emit(self, text: str, inputs: Iterable[str], dtype: np.dtype[Any]) -> str:
         known = self.seen.get(text)
         if known is not None:
             return known
-        varies = any(name in self.varying for name in inputs)
+        names = tuple(inputs)
+        varies = any(name in self.varying for name in names)
         self.count += 1
         if self.count > _LIMIT:
             raise NoKernel(f"more than {_LIMIT} scalar statements")
         name = f"t{self.count}"
-        (self.lane if varies else self.common).append(f"{name} = {text}")
+        statement = _Statement(name, text, names, suffix(dtype), self.origin)
+        (self.lane if varies else self.common).append(statement)
         if varies:
             self.varying.add(name)
+        self.kinds[name] = statement.kind
         self.seen[text] = name
         return name
 
-    def note(self, text: str) -> None:
-        for part in (self.common, self.lane):
-            if part and part[-1].startswith("#"):
-                part.pop()
-            part.append(f"# {text}")
+
+def _written(statements: list[_Statement]) -> list[str]:
+    """Return statements as lines, each group under the operation that it is part of."""
+    lines = []
+    origin = ""
+    for each in statements:
+        if each.origin != origin:
+            origin = each.origin
+            lines.append(f"# {origin}")
+        lines.append(f"{each.name} = {each.text}")
+    return lines
 
 
 def _typed(array: Any, dtype: np.dtype[Any]) -> Names:
@@ -119,21 +147,21 @@ class _Evaluator:
         return _typed(np.asarray(x), np.dtype(np.float64) if dtype is None else dtype)
 
     def run(self, op: Operation) -> None:
-        self.writer.note(repr(op))
+        self.writer.origin = repr(op)
         primitive, forward = op.primitive, op.primitive.forward
         if isinstance(primitive, Elementwise):
             outs: tuple[Names, ...] = (self.elementwise(op),)
         elif forward is CAST.forward or forward is IMPLICIT_CAST.forward:
             outs = (self.cast(op),)
         elif forward is SUM_TO.forward:
-            outs = (self.sum_to(self.of(op.inputs[0]), op.params[0]),)
+            outs = (self.sum_to(self.of(op.inputs[0]), op.params[0], op.outputs[0].dtype),)
         elif primitive.name in ("sum", "mean", "amax", "amin") and len(op.inputs) == 1:
             outs = (self.reduce(op),)
         elif primitive.name in ("mm", "mv", "dot", "bmm"):
-            outs = (self.product(self.of(op.inputs[0]), self.of(op.inputs[1])),)
+            outs = (self.product(self.of(op.inputs[0]), self.of(op.inputs[1]), op.outputs[0].dtype),)
         elif primitive.name == "outer":
             x, y = self.of(op.inputs[0]), self.of(op.inputs[1])
-            outs = (self.each(lambda a, b: f"{a} * {b}", x[:, None], y),)
+            outs = (self.each(lambda a, b: f"{a} * {b}", op.outputs[0].dtype, x[:, None], y),)
         elif primitive.name in ("slice_back", "index_back"):
             outs = (self.put_back(op),)
         elif forward is EXPAND.forward or forward is COPY_SLICES.forward or primitive.name in _MOVES:
@@ -148,33 +176,33 @@ class _Evaluator:
                 raise NoKernel(f"{primitive.name}: shape {names.shape} for {value!r}")
             self.names[value] = names
 
-    def each(self, text: Callable[..., str], *arrays: Names) -> Names:
+    def each(self, text: Callable[..., str], dtype: np.dtype[Any], *arrays: Names) -> Names:
         spread = np.broadcast_arrays(*arrays)
         out = np.empty(spread[0].shape, object)
         for at in np.ndindex(out.shape):
             parts = [a[at] for a in spread]
-            out[at] = self.writer.emit(text(*parts), parts)
+            out[at] = self.writer.emit(text(*parts), parts, dtype)
         return out
 
     def elementwise(self, op: Operation) -> Names:
         template = expression(op)
         arrays = [self.names[x] if isinstance(x, Value) else np.asarray("", object) for x in op.inputs]
-        return self.each(lambda *parts: template.format(*parts), *arrays)
+        return self.each(lambda *parts: template.format(*parts), op.outputs[0].dtype, *arrays)
 
     def cast(self, op: Operation) -> Names:
         target = op.outputs[0].dtype
-        return self.each(lambda a: f"{suffix(target)}({a})", self.of(op.inputs[0]))
+        return self.each(lambda a: f"{suffix(target)}({a})", target, self.of(op.inputs[0]))
 
-    def total(self, parts: list[str], product: bool = False) -> str:
+    def total(self, parts: list[str], dtype: np.dtype[Any], product: bool = False) -> str:
         if len(parts) == 1 and not product:
             return parts[0]
         flat = [p for part in parts for p in part.split(" * ")] if product else parts
-        return self.writer.emit(" + ".join(parts), flat)
+        return self.writer.emit(" + ".join(parts), flat, dtype)
 
-    def sum_to(self, x: Names, shape: tuple[int, ...]) -> Names:
+    def sum_to(self, x: Names, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Names:
         extra = x.ndim - len(shape)
         axes = tuple(range(extra)) + tuple(k + extra for k, n in enumerate(shape) if n == 1)
-        return self.over(x, axes, self.total).reshape(shape)
+        return self.over(x, axes, lambda parts: self.total(parts, dtype)).reshape(shape)
 
     def over(self, x: Names, axes: tuple[int, ...], join: Callable[[list[str]], str]) -> Names:
         """Join the elements along `axes`."""
@@ -192,25 +220,25 @@ class _Evaluator:
         if x.size == 0 or (name == "sum" and dtype != op.inputs[0].dtype):
             raise NoKernel(f"{name} over nothing, or with another type")
         if name in ("sum", "mean"):
-            done = self.over(x, axes, self.total)
+            done = self.over(x, axes, lambda parts: self.total(parts, dtype))
             if name == "mean":
                 n = 1
                 for k in axes:
                     n *= x.shape[k]
-                done = self.each(lambda a: f"{a} / {literal(n, dtype)}", done)
+                done = self.each(lambda a: f"{a} / {literal(n, dtype)}", dtype, done)
         else:
             extreme = f"{'maximum' if name == 'amax' else 'minimum'}_{suffix(dtype)}"
 
             def join(parts: list[str]) -> str:
                 best = parts[0]
                 for part in parts[1:]:
-                    best = self.writer.emit(f"{extreme}({best}, {part})", (best, part))
+                    best = self.writer.emit(f"{extreme}({best}, {part})", (best, part), dtype)
                 return best
 
             done = self.over(x, axes, join)
         return done.reshape(op.outputs[0].shape)
 
-    def product(self, x: Names, y: Names) -> Names:
+    def product(self, x: Names, y: Names, dtype: np.dtype[Any]) -> Names:
         """Write products of matrices out."""
         a = x[None] if x.ndim == 1 else x
         b = y[:, None] if y.ndim == 1 else y
@@ -221,7 +249,7 @@ class _Evaluator:
         out = np.empty((*batch, a.shape[-2], b.shape[-1]), object)
         for at in np.ndindex(out.shape):
             row, column = a[(*at[:-2], at[-2])], b[at[:-2]][:, at[-1]]
-            out[at] = self.total([f"{p} * {q}" for p, q in zip(row, column, strict=True)], product=True)
+            out[at] = self.total([f"{p} * {q}" for p, q in zip(row, column, strict=True)], dtype, product=True)
         if y.ndim == 1:
             out = out[..., 0]
         return out[..., 0] if x.ndim == 1 and y.ndim == 1 else out[..., 0, :] if x.ndim == 1 else out
@@ -236,7 +264,7 @@ class _Evaluator:
             found[place].append(name)
         out = np.empty(len(found), object)
         for k, parts in enumerate(found):
-            out[k] = self.total(parts) if parts else literal(0, dtype)
+            out[k] = self.total(parts, dtype) if parts else literal(0, dtype)
         return out.reshape(shape)
 
 
@@ -289,6 +317,7 @@ class _Builder:
     def __init__(self, program: Program, shape: Shape) -> None:
         self.program = program
         self.shape = shape
+        self.crossing: dict[str, int] = {}
         self.layout = Layout(settings=program.of_kind("setting"))
         self.slots = _slots(program)
         for given in self.slots:
@@ -373,7 +402,7 @@ class _Builder:
         lines += self.start_powers("    ")
         lines.append("    for s in range(first, last):")
         lines += [f"        {x}" for x in self.loads()]
-        lines += [f"        {x}" for x in [*self.step_settings(), *self.step_powers(), *writer.common]]
+        lines += [f"        {x}" for x in [*self.step_settings(), *self.step_powers(), *_written(writer.common)]]
         lines += [f"        {x}" for x in self.stores(evaluator, "s")]
         lines += [f"        {x}" for x in self.replace(evaluator)]
         for given, _ in self.moved(evaluator):
@@ -405,7 +434,7 @@ class _Builder:
         arguments = self.program.of_kind("argument")
         if self.shape.gathered:
             rows = max((i.value.shape[0] for i in arguments if i.value.shape), default=0)
-            lines += [f"o{b} = {order.format(b)}" for b in range(rows)]
+            lines += [f"o{b} = {order.format(b)} & 0x7FFFFFFFFFFFFFFF" for b in range(rows)]
         for given in arguments:
             size = self.row_size(given)
             for n in range(given.value.size):
@@ -449,14 +478,24 @@ class _Builder:
 
         Its arguments: the common states at the start and (``E_kind``) at the end, ``V_kind`` [chunk, place, lane] for those that differ, the settings,
         ``W`` [chunk, step or 0, place, lane] for those that differ, the order ([run, step, row] if each run has
-        its own), data, ``B`` scratch for gathered rows, results [step, place, run], the chunks and the steps.
+        its own), data, ``B`` [chunk, place, lane] scratch for gathered rows, ``P`` for running powers, results
+        [chunk, step, place, lane], the chunks and the steps. Arrays with lanes are flat, so that every place is a
+        known distance from every other, which is what lets the loops over lanes become vector instructions.
         """
-        varies = lambda name: name in writer.varying
         kinds = list(self.layout.sizes)
         head = [*(f"S_{k}" for k in kinds), *(f"E_{k}" for k in kinds), *(f"V_{k}" for k in kinds), "H", "W", "order", *self.data_names()]
         head += [*(f"B{i.source}" for i in self.program.of_kind("argument")), "P", *self.result_names()]
         head += ["first", "last", "steps", "runs"]
-        lines = [f"def run({', '.join(head)}):", "    for c in range(first, last):"]
+        lines = [f"def run({', '.join(head)}):"]
+        body = self.lane_steps(writer, evaluator)
+        for kind, count in self.crossing.items():
+            lines.append(f"    q_{kind} = np.empty({count * LANES}, {kind})")
+        return [*lines, "    for c in range(first, last):", *body]
+
+    def lane_steps(self, writer: _Writer, evaluator: _Evaluator) -> list[str]:
+        """Return the body of the loop over chunks."""
+        varies = lambda name: name in writer.varying
+        lines = [f"        {x}" for x in self.pieces()]
         for given in self.layout.states:
             if id(given) not in self.layout.varying:
                 kind, at = self.layout.places[id(given)]
@@ -472,10 +511,9 @@ class _Builder:
             lines += [f"{inner}{x}" for x in self.gather()]
         else:
             lines += [f"{inner}{x}" for x in self.loads()]
-        common = [*self.step_settings(), *self.step_powers(lambda name: not varies(name)), *writer.common]
+        common = [*self.step_settings(), *self.step_powers(lambda name: not varies(name)), *_written(writer.common)]
         lines += [f"{inner}{x}" for x in common]
-        lines.append(f"{inner}for l in range({LANES}):")
-        lines += [f"{inner}    {x}" for x in self.lane_body(writer, evaluator, lane_powers)]
+        lines += [f"{inner}{x}" for x in self.lane_loops(writer, evaluator, lane_powers)]
         fixed = [
             x for x in self.replace(evaluator) if x.split(" = ")[0].removeprefix("n_") in self.common_places()
         ]
@@ -494,16 +532,37 @@ class _Builder:
                 found |= {f"{kind}_{at + n}" for n in range(given.value.size)}
         return found
 
+    def pieces(self) -> list[str]:
+        """Return the lines that cut out what belongs to one chunk."""
+        lines = []
+        width = len(self.shape.swept) * LANES
+        for kind, count in self.layout.sizes.items():
+            n = count * LANES
+            lines.append(f"v_{kind} = V_{kind}[c * {n} : c * {n} + {n}]")
+        if width and not self.shape.stepped & self.shape.swept:
+            lines.append(f"w = W[c * {width} : c * {width} + {width}]")
+        if self.powers:
+            n = len(self.powers) * LANES
+            lines.append(f"p = P[c * {n} : c * {n} + {n}]")
+        if self.shape.own_order:
+            for given in self.program.of_kind("argument"):
+                n = given.value.size * LANES
+                lines.append(f"b{given.source} = B{given.source}[c * {n} : c * {n} + {n}]")
+        return lines
+
     def start_lane_powers(self, places: list[int]) -> list[str]:
-        lines = [f"        for l in range({LANES}):"]
+        lines = []
+        if self.shape.stepped & self.shape.swept:
+            lines.append(f"        w = W[c * steps * {len(self.shape.swept) * LANES} :]")
+        lines.append(f"        for l in range({LANES}):")
         pairs = list(self.powers.values())
         for n, k in enumerate(places):
             base, counter = pairs[k]
             b = self.setting_of(base)
             kind, at = self.layout.places[id(counter)]
-            start = f"V_{kind}[c, {at}, l]" if id(counter) in self.layout.varying else f"S_{kind}[{at}]"
-            factor = f"W[c, 0, {sorted(self.shape.swept).index(b)}, l]" if b in self.shape.swept else f"H[0, {b}]"
-            lines.append(f"            P[c, {n}, l] = pow_f8({factor}, f8({start}))")
+            start = f"v_{kind}[{at * LANES} + l]" if id(counter) in self.layout.varying else f"S_{kind}[{at}]"
+            factor = f"w[{sorted(self.shape.swept).index(b) * LANES} + l]" if b in self.shape.swept else f"H[0, {b}]"
+            lines.append(f"            p[{n * LANES} + l] = pow_f8({factor}, f8({start}))")
         return lines
 
     def gather(self) -> list[str]:
@@ -512,37 +571,99 @@ class _Builder:
         arguments = self.program.of_kind("argument")
         rows = max((i.value.shape[0] for i in arguments if i.value.shape), default=0)
         lines.append(f"    for b in range({rows}):")
-        lines.append("        o = order[r, s, b]")
+        lines.append("        o = order[r, s, b] & 0x7FFFFFFFFFFFFFFF")
         for given in arguments:
             size = self.row_size(given)
-            lines += [f"        B{given.source}[c, b * {size} + {n}, l] = X{given.source}[o, {n}]" for n in range(size)]
+            name = given.source
+            lines += [f"        b{name}[(b * {size} + {n}) * {LANES} + l] = X{name}[o, {n}]" for n in range(size)]
         return lines
 
-    def lane_body(self, writer: _Writer, evaluator: _Evaluator, powers: list[int]) -> list[str]:
-        lines = []
-        for given in self.layout.states:
-            if id(given) in self.layout.varying:
-                kind, at = self.layout.places[id(given)]
-                lines += [f"{kind}_{at + n} = V_{kind}[c, {at + n}, l]" for n in range(given.value.size)]
-        for n, k in enumerate(sorted(self.shape.swept)):
-            step = "s" if k in self.shape.stepped else "0"
-            lines.append(f"h{k} = W[c, {step}, {n}, l]")
-        if self.shape.own_order:
-            for given in self.program.of_kind("argument"):
-                name = given.source
-                lines += [f"x{name}_{n} = B{name}[c, {n}, l]" for n in range(given.value.size)]
-        bases = [base for base, _ in self.powers.values()]
-        for n, k in enumerate(powers):
-            lines += [f"w{k} = P[c, {n}, l] * h{self.setting_of(bases[k])}", f"P[c, {n}, l] = w{k}"]
-        lines += writer.lane
+    def lane_loops(self, writer: _Writer, evaluator: _Evaluator, powers: list[int]) -> list[str]:
+        """Return the loops over lanes of one step.
+
+        What is in double precision before it meets single (settings and what follows from them) has a loop of its
+        own, since the widest type of a loop decides how many lanes go into a register.
+        """
+        source = self.lane_inputs(writer, powers)
+        ends: list[tuple[str, str]] = []  # place, name
         for k, value in enumerate(self.program.results):
-            names = evaluator.names[value].flat
-            lines += [f"R{k}[s, {n}, c * {LANES} + l] = {name}" for n, name in enumerate(names)]
+            ends += [(f"r{k}[{n * LANES} + l]", name) for n, name in enumerate(evaluator.names[value].flat)]
         for given, new in self.moved(evaluator):
             if id(given) in self.layout.varying:
                 kind, at = self.layout.places[id(given)]
-                lines += [f"V_{kind}[c, {at + n}, l] = {name}" for n, name in enumerate(new.flat)]
-        return lines or ["pass"]
+                ends += [(f"v_{kind}[{(at + n) * LANES} + l]", name) for n, name in enumerate(new.flat)]
+        early = self.early(writer, source)
+        lines = []
+        width = len(self.shape.swept) * LANES
+        if self.shape.stepped & self.shape.swept:
+            lines.append(f"w = W[(c * steps + s) * {width} : (c * steps + s) * {width} + {width}]")
+        for k, value in enumerate(self.program.results):
+            n = value.size * LANES
+            lines.append(f"r{k} = R{k}[(c * steps + s) * {n} : (c * steps + s) * {n} + {n}]")
+        first = [x for x in writer.lane if x.name in early]
+        rest = [x for x in writer.lane if x.name not in early]
+        late_use = {name for x in rest for name in x.inputs} | {name for _, name in ends}
+        moved_f8 = [x for x in powers]
+        if first or moved_f8:
+            lines.append(f"for l in range({LANES}):")
+            used = {name for x in first for name in x.inputs} | {f"w{k}" for k in powers}
+            bases = [base for base, _ in self.powers.values()]
+            for n, k in enumerate(powers):
+                b = self.setting_of(bases[k])
+                used.add(f"h{b}")
+            lines += [f"    {name} = {text}" for name, text in source.items() if name in used and not name.startswith("w")]
+            for n, k in enumerate(powers):
+                lines += [
+                    f"    w{k} = p[{n * LANES} + l] * h{self.setting_of(bases[k])}",
+                    f"    p[{n * LANES} + l] = w{k}",
+                ]
+            lines += [f"    {x}" for x in _written(first)]
+            count: dict[str, int] = {}
+            for x in first:
+                if x.name in late_use:
+                    at = count.setdefault(x.kind, 0)
+                    count[x.kind] += 1
+                    lines.append(f"    q_{x.kind}[{at * LANES} + l] = {x.name}")
+                    source[x.name] = f"q_{x.kind}[{at * LANES} + l]"
+            self.crossing = count
+        for k in powers:
+            source[f"w{k}"] = f"p[{powers.index(k) * LANES} + l]"
+        lines.append(f"for l in range({LANES}):")
+        lines += [f"    {name} = {text}" for name, text in source.items() if name in late_use]
+        lines += [f"    {x}" for x in _written(rest)]
+        lines += [f"    {place} = {name}" for place, name in ends]
+        return lines if rest or ends else [*lines, "    pass"]
+
+    def lane_inputs(self, writer: _Writer, powers: list[int]) -> dict[str, str]:
+        """Return where a lane finds what differs: name and place."""
+        found = {}
+        for given in self.layout.states:
+            if id(given) in self.layout.varying:
+                kind, at = self.layout.places[id(given)]
+                for n in range(given.value.size):
+                    found[f"{kind}_{at + n}"] = f"v_{kind}[{(at + n) * LANES} + l]"
+        for n, k in enumerate(sorted(self.shape.swept)):
+            found[f"h{k}"] = f"w[{n * LANES} + l]"
+        if self.shape.own_order:
+            for given in self.program.of_kind("argument"):
+                for n in range(given.value.size):
+                    found[f"x{given.source}_{n}"] = f"b{given.source}[{n * LANES} + l]"
+        for k in powers:
+            found[f"w{k}"] = ""
+        return found
+
+    def early(self, writer: _Writer, source: dict[str, str]) -> set[str]:
+        """Return the statements that depend on double-precision settings alone, in programs of single precision."""
+        if "f4" not in {x.kind for x in writer.lane}:
+            return set()
+        early: set[str] = set()
+        for x in writer.lane:
+            wide = all(
+                name in early or name not in writer.varying or (name in source and name[0] in "hw") for name in x.inputs
+            )
+            if wide:
+                early.add(x.name)
+        return early
 
 
 def _slots(program: Program) -> list[Input]:
