@@ -1,0 +1,161 @@
+"""Pooling on arrays: which places a window covers, the largest of them, their mean, and the transposes."""
+
+from __future__ import annotations
+
+import functools
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ._conv_arrays import kernels
+
+__all__ = ["average", "average_back", "largest", "put", "table", "take"]
+
+Plan = tuple[Any, ...]  # ("window", sizes, kernel, stride, padding, dilation, out) or ("adaptive", sizes, out)
+
+ENOUGH = 100_000  # elements from which a kernel pays for its start
+
+
+def _starts(plan: Plan) -> list[Any]:
+    """Return, for each dim, the places [out, width] that each window covers, -1 where it is outside."""
+    found = []
+    if plan[0] == "adaptive":
+        for size, out in zip(plan[1], plan[2], strict=True):
+            i = np.arange(out)
+            first, last = i * size // out, -(-(i + 1) * size // out)
+            places = first[:, None] + np.arange((last - first).max(initial=0))
+            found.append(np.where(places < last[:, None], places, -1))
+        return found
+    _, sizes, kernel, stride, padding, dilation, outs = plan
+    for size, k, s, p, d, out in zip(sizes, kernel, stride, padding, dilation, outs, strict=True):
+        places = np.arange(out)[:, None] * s - p + np.arange(k) * d
+        found.append(np.where((places >= 0) & (places < size), places, -1))
+    return found
+
+
+@functools.lru_cache(maxsize=128)
+def table(plan: Plan) -> Any:
+    """Return the flat places [outputs, window] that each window covers, in order, and then -1."""
+    total = np.zeros((1, 1), np.int64)
+    for size, places in zip(plan[1], _starts(plan), strict=True):
+        outside = (total[:, None, :, None] < 0) | (places[None, :, None, :] < 0)
+        both = np.where(outside, -1, total[:, None, :, None] * size + places[None, :, None, :])
+        total = both.reshape(both.shape[0] * both.shape[1], -1)
+    order = np.argsort(total < 0, axis=1, kind="stable")
+    return np.ascontiguousarray(np.take_along_axis(total, order, 1))
+
+
+def _kernel(n: int, size: int, dtype: Any) -> Any:
+    if n < 16 or size < ENOUGH or dtype.kind != "f" or kernels() is None:
+        return None
+    from ..compiler.kernels import pool  # upwards, hence here: see kernels()
+
+    return pool
+
+
+def _inner(x: Any) -> Any:
+    """Return [sample, channel, *dims] as contiguous [channel, place, sample]."""
+    turned = np.ascontiguousarray(np.moveaxis(x, 0, -1))
+    return turned.reshape(x.shape[1], -1, x.shape[0])
+
+
+def _outer(a: Any, sizes: tuple[int, ...]) -> Any:
+    """Undo :func:`_inner`, without copying."""
+    return np.moveaxis(a.reshape(a.shape[0], *sizes, a.shape[2]), -1, 0)
+
+
+def largest(x: Any, plan: Plan) -> tuple[Any, Any]:
+    """Return the largest element of each window and its flat place."""
+    windows, out = table(plan), plan[-1]
+    n, c = x.shape[:2]
+    pool = _kernel(n, x.size, x.dtype)
+    if pool is not None:
+        best = np.empty((c, len(windows), n), x.dtype)
+        at = np.empty(best.shape, np.int64)
+        pool.max_pool(_inner(x), windows, best, at)
+        return _outer(best, out), _outer(at, out)
+    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    flat = x.reshape(n, c, -1)
+    seen = np.where(windows >= 0, flat[:, :, windows], x.dtype.type(lowest))
+    which = seen.argmax(-1)
+    at = windows[np.arange(len(windows)), which]
+    return np.take_along_axis(flat, at, 2).reshape(n, c, *out), at.reshape(n, c, *out)
+
+
+def take(x: Any, at: Any) -> Any:
+    """Return the elements at flat places `at`."""
+    n, c = x.shape[:2]
+    return np.take_along_axis(x.reshape(n, c, -1), at.reshape(n, c, -1), 2).reshape(at.shape)
+
+
+def put(g: Any, at: Any, sizes: tuple[int, ...]) -> Any:
+    """Return zeros of [sample, channel, *sizes] with g added at flat places `at`."""
+    n, c = g.shape[:2]
+    pool = _kernel(n, g.size, g.dtype)
+    if pool is not None:
+        out = np.empty((c, prod(sizes), n), g.dtype)
+        pool.put(_inner(g), _inner(at), out)
+        return _outer(out, sizes)
+    size = prod(sizes)
+    start = np.arange(n * c, dtype=np.int64)[:, None] * size
+    places = (at.reshape(n * c, -1) + start).reshape(-1)
+    total = np.bincount(places, weights=g.reshape(-1), minlength=n * c * size)
+    return total.astype(g.dtype).reshape(n, c, *sizes)
+
+
+@functools.lru_cache(maxsize=128)
+def _shares(plan: Plan, with_padding: bool, divisor: int | None) -> Any:
+    """Return one over the number of elements that each window's mean divides by, of shape [*out]."""
+    _, sizes, kernel, stride, padding, _, outs = plan
+    if divisor is not None:
+        return np.full(outs, 1 / divisor)
+    count = np.ones(())
+    for size, k, s, p, out in zip(sizes, kernel, stride, padding, outs, strict=True):
+        first = np.arange(out) * s - p
+        last = np.minimum(first + k, size + p)
+        each = last - first if with_padding else np.minimum(last, size) - np.maximum(first, 0)
+        count = count[..., None] * each
+    return 1 / count
+
+
+def _slices(plan: Plan) -> tuple[tuple[int, ...], list[tuple[slice, ...]]]:
+    """Return the padded sizes that all windows fit in, and for each tap the places it reads."""
+    _, sizes, kernel, stride, padding, _, outs = plan
+    full = tuple(
+        max((o - 1) * s + k, n + p) for n, k, s, p, o in zip(sizes, kernel, stride, padding, outs, strict=True)
+    )
+    taps = [
+        tuple(slice(q, q + (o - 1) * s + 1, s) for q, o, s in zip(tap, outs, stride, strict=True))
+        for tap in np.ndindex(*kernel)
+    ]
+    return full, taps
+
+
+def average(x: Any, plan: Plan, with_padding: bool, divisor: int | None) -> Any:
+    """Return the mean over each window."""
+    _, sizes, _, _, padding, _, _ = plan
+    full, taps = _slices(plan)
+    if full != sizes:
+        widths = [(p, f - p - n) for p, f, n in zip(padding, full, sizes, strict=True)]
+        x = np.pad(x, ((0, 0), (0, 0), *widths))
+    both = (slice(None), slice(None))
+    out = x[(*both, *taps[0])].copy("K")
+    for tap in taps[1:]:
+        out += x[(*both, *tap)]
+    out *= _shares(plan, with_padding, divisor).astype(x.dtype)
+    return out
+
+
+def average_back(g: Any, plan: Plan, with_padding: bool, divisor: int | None) -> Any:
+    """Return the transpose of :func:`average`, applied to g."""
+    _, sizes, _, _, padding, _, _ = plan
+    full, taps = _slices(plan)
+    g = g * _shares(plan, with_padding, divisor).astype(g.dtype)
+    out = np.zeros((*g.shape[:2], *full), g.dtype)
+    for tap in taps:
+        out[(slice(None), slice(None), *tap)] += g
+    if full == sizes:
+        return out
+    kept = (slice(None), slice(None), *(slice(p, p + n) for p, n in zip(padding, sizes, strict=True)))
+    return np.ascontiguousarray(out[kept])
