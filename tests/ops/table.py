@@ -93,8 +93,12 @@ class Row:
     strided: bool = True
 
     def calls(self) -> list[Sample]:
-        """Return the samples, the same each time."""
-        return list(self.samples(np.random.default_rng(sum(map(ord, self.name)))))
+        """Return the samples, the same each time; of elementwise operations one more, which broadcasts."""
+        found = list(self.samples(np.random.default_rng(sum(map(ord, self.name)))))
+        if self.inputs > 1:
+            first, *others = found[0].args[: self.inputs]
+            found.append(Sample((first, *(a[:1] for a in others), *found[0].args[self.inputs :]), found[0].kwargs))
+        return found
 
 
 def all_rows() -> list[Row]:
@@ -220,12 +224,20 @@ def weighted(outs: Sequence[Any], ws: Sequence[np.ndarray]) -> Any:
 
 def gradients(row: Row, call: Sample, values: Sequence[Any] | None = None, create_graph: bool = False) -> Any:
     """Return the inputs and the gradients of the weighted sum of the results (zeros where unused)."""
+    xs, _, found = total_and_gradients(row, call, values, create_graph)
+    return xs, found
+
+
+def total_and_gradients(
+    row: Row, call: Sample, values: Sequence[Any] | None = None, create_graph: bool = False
+) -> tuple[list[Any], Any, list[Any]]:
+    """Return the inputs, the weighted sum of the results, and its gradients (zeros where unused)."""
     xs, outs = run(row, call, grad=True, values=values)
     smooth = [o for o in outs if o.requires_grad]
     if not smooth:
-        return xs, [tw.zeros_like(x) for x in xs]
+        return xs, tw.zeros(()), [tw.zeros_like(x) for x in xs]
     total = weighted(smooth, weights(smooth))
-    return xs, backward(total, xs, create_graph)
+    return xs, total, backward(total, xs, create_graph)
 
 
 def backward(total: Any, xs: Sequence[Any], create_graph: bool = False) -> list[Any]:

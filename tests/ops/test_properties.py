@@ -59,15 +59,16 @@ def check_gradient(row: Row) -> None:
 
 
 def check_second(row: Row) -> None:
+    """Differentiate the result and its gradient together, as a penalty on a gradient does."""
     for call in row.calls():
         xs = floating(call)
-        inputs, first = gradients(row, call, create_graph=True)
+        inputs, value, first = table.total_and_gradients(row, call, create_graph=True)
         directions = table.weights(first, 7)
-        found = table.backward(table.weighted(first, directions), inputs)
+        found = table.backward(value + table.weighted(first, directions), inputs)
 
         def total(values: list[np.ndarray], call: Sample = call, directions: list[np.ndarray] = directions) -> float:
-            _, gs = gradients(row, call, values=values)
-            return table.weighted([g._data for g in gs], directions)
+            _, value, gs = table.total_and_gradients(row, call, values=values)
+            return value.item() + table.weighted([g._data for g in gs], directions)
 
         compare(found, table.differences(total, xs), 10 * row.grad_rtol)
 

@@ -348,6 +348,8 @@ class _Walk:
         if isinstance(source, Node) and not primitive.single and source.primitive is primitive and index >= 0:
             tensor._node = Output(source, index) if value.dtype.kind == "f" else None
         elif value.dtype.kind == "f":
+            if type(source) is Node and source.primitive is moves.SPREAD and source.values[2] != value.shape:  # type: ignore[index]
+                source = source.edges[0]  # what was saved is the value before its implicit broadcast
             tensor._node = source
         tensor._tangents = tangents
         return tensor
@@ -431,3 +433,6 @@ def _written(node: Node, versions: tuple[Any, ...], k: int) -> InPlaceError:
         f"{describe(node)}: a tensor that it saved was written in place since (version {counter[0]}, saved at "
         f"{saved_at}).{who}"
     )
+
+
+from . import moves  # noqa: E402  (the graph's own primitives are written with tensors)

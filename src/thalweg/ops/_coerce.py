@@ -12,7 +12,7 @@ from ..core import dtype as _dtype
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError
 
-__all__ = ["as_tensor", "dims", "one_dim", "reduced_dims", "shape_of"]
+__all__ = ["as_tensor", "dims", "need_tensor", "one_dim", "piece", "reduced_dims", "shape_of"]
 
 
 def as_tensor(x: Any, who: str = "input") -> TensorBase:
@@ -30,6 +30,13 @@ def as_tensor(x: Any, who: str = "input") -> TensorBase:
     raise DTypeError(f"{who}: a tensor, a NumPy array or a number is required, got {type(x).__name__}.")
 
 
+def need_tensor(x: Any, who: str, name: str = "input") -> TensorBase:
+    """Return `x` as a tensor where PyTorch takes no Python number."""
+    if isinstance(x, (int, float)) and not isinstance(x, np.generic):
+        raise DTypeError(f"{who}: {name} must be a tensor or an array, got the number {x!r}; wrap it in tensor().")
+    return as_tensor(x, who)
+
+
 def one_dim(dim: Any, ndim: int, who: str) -> int:
     """Return `dim` counted from the front; 0-d tensors have one dim for this purpose, as in PyTorch."""
     try:
@@ -40,6 +47,11 @@ def one_dim(dim: Any, ndim: int, who: str) -> int:
     if not -n <= k < n:
         raise _DimError(f"{who}: dim must lie in [{-n}, {n - 1}] for a tensor of {ndim} dimensions, got {k}.")
     return k % n
+
+
+def piece(axis: int, part: Any) -> tuple[Any, ...]:
+    """Return the index that takes `part` of one dim and all of the others."""
+    return (slice(None),) * axis + (part, Ellipsis)
 
 
 class _DimError(ArgumentError, IndexError):
@@ -59,10 +71,16 @@ class _RepeatedDim(ArgumentError, RuntimeError):
     """The same dim twice: PyTorch raises RuntimeError."""
 
 
+_ALL = tuple(tuple(range(n)) for n in range(8))  # small tuples made once: reductions are on the hot path
+_ONE = tuple((n,) for n in range(8))
+
+
 def reduced_dims(dim: Any, ndim: int, who: str) -> tuple[int, ...]:
     """Return the dims to reduce: all of them for None and for an empty tuple."""
     if dim is None or (isinstance(dim, (tuple, list)) and len(dim) == 0):
-        return tuple(range(ndim))
+        return _ALL[ndim] if ndim < 8 else tuple(range(ndim))
+    if type(dim) is int and -ndim <= dim < ndim:
+        return _ONE[dim % ndim] if ndim < 8 else (dim % ndim,)
     found = dims(dim, ndim, who)
     return found if ndim else ()
 

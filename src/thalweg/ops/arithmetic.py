@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ThalwegError
-from ._coerce import as_tensor
+from ._coerce import as_tensor, need_tensor
 from ._elementwise import Elementwise, NotDefined, apply, binary, elementwise, zeros
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """Difference ``other - alpha * input``."""
     if _is_bool(input) or _is_bool(other):
         raise _no_bools("rsub")
-    return binary(_rsub, _either(input, other) if alpha == 1 else _scaled(other, input, alpha), other)
+    input = need_tensor(input, "rsub")
+    return binary(_rsub, input if alpha == 1 else _scaled(other, input, alpha), other)
 
 
 def mul(input: Any, other: Any) -> Tensor:
@@ -168,18 +169,23 @@ def floor_divide(input: Any, other: Any) -> Tensor:
 
 def remainder(input: Any, other: Any) -> Tensor:
     """What remains of a division rounded down: it has the sign of `other`, as Python's ``%``."""
-    return binary(_remainder, _either(input, other), other)
+    return binary(_remainder, _one_tensor(input, other, "remainder"), other)
 
 
 def fmod(input: Any, other: Any) -> Tensor:
     """What remains of a division rounded towards 0: it has the sign of `input`, as C's ``fmod``."""
-    return binary(_fmod, _either(input, other), other)
+    return binary(_fmod, need_tensor(input, "fmod"), other)
 
 
 def _either(input: Any, other: Any) -> Any:
     if isinstance(input, TensorBase) or isinstance(other, TensorBase):
         return input
     return as_tensor(input)
+
+
+def _one_tensor(input: Any, other: Any, who: str) -> Any:
+    """Return `input`; refuse two Python numbers."""
+    return input if isinstance(other, TensorBase) else need_tensor(input, who)
 
 
 def _scaled(input: Any, other: Any, alpha: float) -> Any:
@@ -193,11 +199,8 @@ def _scaled(input: Any, other: Any, alpha: float) -> Any:
 
 
 def _is_floating(x: Any) -> bool:
-    return isinstance(x, float) or (
-        x._data.dtype.kind == "f"
-        if isinstance(x, TensorBase)
-        else isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind == "f"
-    )
+    data = x._data if isinstance(x, TensorBase) else x
+    return isinstance(data, float) or (isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind == "f")
 
 
 def _is_bool(x: Any) -> bool:
@@ -283,7 +286,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
     tensor(6.)
     """
     if isinstance(exponent, (int, float)) and not isinstance(exponent, bool):
-        x = as_tensor(input)
+        x = need_tensor(input, "pow")
         if x._data.dtype.kind == "f":
             return unary_power(x, exponent)
         if isinstance(exponent, int) and exponent < 0:
@@ -291,6 +294,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
         return apply(_pow, (x, exponent))
     if isinstance(input, (int, float)) and isinstance(exponent, TensorBase):
         return apply(_number_pow, (input, exponent))
+    input = _one_tensor(input, exponent, "pow")
     if _is_bool(input) and _is_bool(exponent):
         raise NotDefined("pow: not defined for two tensors of truth values; convert with to().")
     return apply(_pow, (input, exponent))
@@ -319,32 +323,32 @@ _gt, _ge = _compare("gt", np.greater, ">"), _compare("ge", np.greater_equal, ">=
 
 def eq(input: Any, other: Any) -> Tensor:
     """Whether elements are equal."""
-    return binary(_eq, _either(input, other), other)
+    return binary(_eq, need_tensor(input, "eq"), other)
 
 
 def ne(input: Any, other: Any) -> Tensor:
     """Whether elements differ."""
-    return binary(_ne, _either(input, other), other)
+    return binary(_ne, need_tensor(input, "ne"), other)
 
 
 def lt(input: Any, other: Any) -> Tensor:
     """Whether ``input < other``."""
-    return binary(_lt, _either(input, other), other)
+    return binary(_lt, need_tensor(input, "lt"), other)
 
 
 def le(input: Any, other: Any) -> Tensor:
     """Whether ``input <= other``."""
-    return binary(_le, _either(input, other), other)
+    return binary(_le, need_tensor(input, "le"), other)
 
 
 def gt(input: Any, other: Any) -> Tensor:
     """Whether ``input > other``."""
-    return binary(_gt, _either(input, other), other)
+    return binary(_gt, need_tensor(input, "gt"), other)
 
 
 def ge(input: Any, other: Any) -> Tensor:
     """Whether ``input >= other``."""
-    return binary(_ge, _either(input, other), other)
+    return binary(_ge, need_tensor(input, "ge"), other)
 
 
 _where: Elementwise = elementwise(
@@ -394,13 +398,18 @@ _minimum: Elementwise = elementwise(
 
 def maximum(input: Any, other: Any) -> Tensor:
     """Larger of two elements; NaN if either is. At ties each gets half the gradient."""
-    return apply(_maximum, (input, other))
+    return apply(_maximum, (need_tensor(input, "maximum"), need_tensor(other, "maximum", "other")))
 
 
 def minimum(input: Any, other: Any) -> Tensor:
     """Smaller of two elements; NaN if either is. At ties each gets half the gradient."""
-    return apply(_minimum, (input, other))
+    return apply(_minimum, (need_tensor(input, "minimum"), need_tensor(other, "minimum", "other")))
 
 
-true_divide, divide, multiply, subtract = div, div, mul, sub
+def true_divide(input: Any, other: Any) -> Tensor:
+    """Quotient; integers give floating-point results."""
+    return binary(_div, _either(input, other), other)
+
+
+divide, multiply, subtract = div, mul, sub
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne

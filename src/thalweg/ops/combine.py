@@ -10,7 +10,7 @@ import numpy as np
 from ..core import dtype as _dtype
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError
-from ._coerce import as_tensor
+from ._coerce import as_tensor, need_tensor
 from ._elementwise import Elementwise, apply, binary, elementwise, zeros
 from .arithmetic import _log, _where, add, mul, pow
 from .pointwise import _exp, _exp2
@@ -24,14 +24,17 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _pair(input: Any, other: Any) -> tuple[Any, Any]:
-    """Return both as tensors; a number takes the type of the tensor beside it where that can hold it."""
-    if isinstance(input, TensorBase) and isinstance(other, TensorBase):
-        return input, other
-    if isinstance(input, TensorBase):
-        return input, _beside(other, input)
-    other = as_tensor(other)
-    return _beside(input, other), other
+def _both(input: Any, other: Any, who: str) -> tuple[TensorBase, TensorBase]:
+    """Return both as tensors; neither may be a Python number."""
+    return need_tensor(input, who), need_tensor(other, who, "other")
+
+
+def _pair(input: Any, other: Any, who: str) -> tuple[Any, Any]:
+    """Return both as tensors; one may be a number, which takes the type of the tensor where that can hold it."""
+    if isinstance(other, TensorBase):
+        return input if isinstance(input, TensorBase) else _beside(input, other), other
+    x = need_tensor(input, who)
+    return x, _beside(other, x)
 
 
 def _beside(value: Any, tensor: TensorBase) -> TensorBase:
@@ -69,12 +72,12 @@ _fmin: Elementwise = elementwise(
 
 def fmax(input: Any, other: Any) -> Tensor:
     """Larger of two elements, and the other one where one is NaN; at ties `input` gets the gradient."""
-    return apply(_fmax, _pair(input, other))
+    return apply(_fmax, _both(input, other, "fmax"))
 
 
 def fmin(input: Any, other: Any) -> Tensor:
     """Smaller of two elements, and the other one where one is NaN; at ties `input` gets the gradient."""
-    return apply(_fmin, _pair(input, other))
+    return apply(_fmin, _both(input, other, "fmin"))
 
 
 # Bounds. A missing bound is an infinity (or the end of the integers).
@@ -150,12 +153,12 @@ class _NoBound(ArgumentError, RuntimeError):
 
 def clamp_min(input: Any, min: Any) -> Tensor:
     """Larger of each element and `min`; at ties the gradient goes to the element."""
-    return binary(_clamp_min, as_tensor(input), min)
+    return binary(_clamp_min, need_tensor(input, "clamp_min"), min)
 
 
 def clamp_max(input: Any, max: Any) -> Tensor:
     """Smaller of each element and `max`; at ties the gradient goes to the element."""
-    return binary(_clamp_max, as_tensor(input), max)
+    return binary(_clamp_max, need_tensor(input, "clamp_max"), max)
 
 
 # Angles, lengths and signs
@@ -196,22 +199,22 @@ _heaviside: Elementwise = elementwise(
 
 def atan2(input: Any, other: Any) -> Tensor:
     """Angle of the point (`other`, `input`), in (-π, π]; its derivatives at the origin are 0."""
-    return apply(_atan2, _pair(input, other))
+    return apply(_atan2, _both(input, other, "atan2"))
 
 
 def hypot(input: Any, other: Any) -> Tensor:
     """Length ``sqrt(input² + other²)`` without overflow."""
-    return apply(_hypot, _pair(input, other))
+    return apply(_hypot, _both(input, other, "hypot"))
 
 
 def copysign(input: Any, other: Any) -> Tensor:
     """Magnitude of `input` with the sign of `other`; the derivative at 0 is 0."""
-    return apply(_copysign, _pair(input, other))
+    return apply(_copysign, _pair(need_tensor(input, "copysign"), other, "copysign"))
 
 
 def heaviside(input: Any, values: Any) -> Tensor:
     """0 below 0, 1 above, and `values` at 0. Not differentiable."""
-    x, y = _pair(input, values)
+    x, y = _both(input, values, "heaviside")
     if x._data.dtype != y._data.dtype:
         raise DTypeError(f"heaviside: tensors of one type are required, got {x.dtype} and {y.dtype}.")
     return apply(_heaviside, (x, y))
@@ -251,12 +254,12 @@ _xlogy: Elementwise = elementwise(
 
 def logaddexp(input: Any, other: Any) -> Tensor:
     """``log(exp(input) + exp(other))`` without overflow."""
-    return apply(_logaddexp, _pair(input, other))
+    return apply(_logaddexp, _both(input, other, "logaddexp"))
 
 
 def logaddexp2(input: Any, other: Any) -> Tensor:
     """``log2(2**input + 2**other)`` without overflow."""
-    return apply(_logaddexp2, _pair(input, other))
+    return apply(_logaddexp2, _both(input, other, "logaddexp2"))
 
 
 def xlogy(input: Any, other: Any) -> Tensor:
@@ -266,7 +269,7 @@ def xlogy(input: Any, other: Any) -> Tensor:
     >>> tw.xlogy(tw.tensor([0.0, 2.0]), tw.tensor([0.0, 1.0]))
     tensor([0., 0.])
     """
-    return apply(_xlogy, _pair(input, other))
+    return apply(_xlogy, _pair(input, other, "xlogy"))
 
 
 # Mixtures
@@ -312,13 +315,14 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tens
 
 def ldexp(input: Any, other: Any) -> Tensor:
     """``input * 2**other``."""
-    return mul(input, pow(2.0, as_tensor(other)))
+    x, y = _both(input, other, "ldexp")
+    return mul(x, pow(2.0, y))
 
 
 def float_power(input: Any, exponent: Any) -> Tensor:
     """Power ``input ** exponent`` computed in float64."""
-    if not isinstance(input, TensorBase) and not isinstance(exponent, TensorBase):
-        input = as_tensor(input)
+    if not isinstance(exponent, TensorBase):
+        input = need_tensor(input, "float_power")
     return pow(_double(input), _double(exponent))
 
 

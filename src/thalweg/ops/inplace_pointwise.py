@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.inplace import check_write, write
 from ..core.tensor import TensorBase
-from . import activations, logic, pointwise, rounding, special
+from . import activations, arithmetic, logic, pointwise, rounding, special
+from .create import clone
 from .inplace import change
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def expm1_(input: TensorBase) -> Tensor:
 
 def log_(input: TensorBase) -> Tensor:
     """Replace every element by its logarithm."""
-    return change(pointwise._log, input)
+    return change(arithmetic._log, input)
 
 
 def log10_(input: TensorBase) -> Tensor:
@@ -262,7 +263,7 @@ def polygamma_(input: TensorBase, n: int) -> Tensor:
 def mvlgamma_(input: TensorBase, p: int) -> Tensor:
     """Replace every element by the logarithm of its multivariate gamma function."""
     check_write(input)
-    return write(input, special.mvlgamma(input, p), "mvlgamma_")
+    return write(input, special.mvlgamma(clone(input), p), "mvlgamma_")
 
 
 def logical_not_(input: TensorBase) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError
-from ._coerce import as_tensor
+from ._coerce import as_tensor, need_tensor
 from ._elementwise import Elementwise, apply, elementwise
 
 if TYPE_CHECKING:
@@ -44,17 +44,17 @@ def logical_not(input: Any) -> Tensor:
 
 def logical_and(input: Any, other: Any) -> Tensor:
     """Whether both elements are non-zero."""
-    return apply(_logical_and, (as_tensor(input), other))
+    return apply(_logical_and, _both(input, other, "logical_and"))
 
 
 def logical_or(input: Any, other: Any) -> Tensor:
     """Whether an element of the two is non-zero."""
-    return apply(_logical_or, (as_tensor(input), other))
+    return apply(_logical_or, _both(input, other, "logical_or"))
 
 
 def logical_xor(input: Any, other: Any) -> Tensor:
     """Whether exactly one element of the two is non-zero."""
-    return apply(_logical_xor, (as_tensor(input), other))
+    return apply(_logical_xor, _both(input, other, "logical_xor"))
 
 
 def bitwise_not(input: Any) -> Tensor:
@@ -69,31 +69,37 @@ def bitwise_and(input: Any, other: Any) -> Tensor:
     >>> tw.bitwise_and(tw.tensor([6, 3]), 2)
     tensor([2, 2])
     """
-    return apply(_bitwise_and, _either(input, other))
+    return apply(_bitwise_and, _either(input, other, "bitwise_and"))
 
 
 def bitwise_or(input: Any, other: Any) -> Tensor:
     """The bits that one of the two has."""
-    return apply(_bitwise_or, _either(input, other))
+    return apply(_bitwise_or, _either(input, other, "bitwise_or"))
 
 
 def bitwise_xor(input: Any, other: Any) -> Tensor:
     """The bits that exactly one of the two has."""
-    return apply(_bitwise_xor, _either(input, other))
+    return apply(_bitwise_xor, _either(input, other, "bitwise_xor"))
 
 
 def bitwise_left_shift(input: Any, other: Any) -> Tensor:
     """Integers times a power of two: the bits moved left by `other` places."""
-    return apply(_left_shift, _either(input, other))
+    return apply(_left_shift, _either(input, other, "bitwise_left_shift"))
 
 
 def bitwise_right_shift(input: Any, other: Any) -> Tensor:
     """Integers divided by a power of two and rounded down: the bits moved right by `other` places."""
-    return apply(_right_shift, _either(input, other))
+    return apply(_right_shift, _either(input, other, "bitwise_right_shift"))
 
 
-def _either(input: Any, other: Any) -> tuple[Any, Any]:
-    return (input, other) if isinstance(other, TensorBase) else (as_tensor(input), other)
+def _either(input: Any, other: Any, who: str) -> tuple[Any, Any]:
+    """Return both; refuse two Python numbers."""
+    return (input, other) if isinstance(other, TensorBase) else (need_tensor(input, who), other)
+
+
+def _both(input: Any, other: Any, who: str) -> tuple[TensorBase, TensorBase]:
+    """Return both as tensors; neither may be a Python number."""
+    return need_tensor(input, who), need_tensor(other, who, "other")
 
 
 # What kind of number
@@ -171,7 +177,7 @@ _isclose: Elementwise = elementwise(
 
 def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Whether ``|input - other| <= atol + rtol * |other|``; infinities are close to themselves alone."""
-    x, y = as_tensor(input), as_tensor(other)
+    x, y = _both(input, other, "isclose")
     if x._data.dtype != y._data.dtype:
         raise DTypeError(f"isclose: tensors of one type are required, got {x.dtype} and {y.dtype}.")
     for name, value in (("rtol", rtol), ("atol", atol)):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import DTypeError
 from ._coerce import as_tensor
-from ._elementwise import Elementwise, NotDefined, binary, elementwise, unary, zeros
-from .arithmetic import _log, _where
+from ._elementwise import Elementwise, binary, elementwise, unary, zeros
+from .arithmetic import _log, _where, mul
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -124,14 +125,17 @@ _logit_eps: Elementwise = elementwise(
 
 def neg(input: Any) -> Tensor:
     """Negative of each element."""
-    return unary(_neg, as_tensor(input))
+    x = as_tensor(input)
+    if x._data.dtype.kind == "b":
+        raise DTypeError("neg: not defined for truth values; use ~ or logical_not to invert them.")
+    return unary(_neg, x)
 
 
 def positive(input: Any) -> Tensor:
     """The tensor itself."""
     x = as_tensor(input)
     if x._data.dtype.kind == "b":
-        raise NotDefined("positive: not defined for truth values; convert with to().")
+        raise DTypeError("positive: not defined for truth values; convert with to().")
     return x  # type: ignore[return-value]
 
 
@@ -187,7 +191,8 @@ def rsqrt(input: Any) -> Tensor:
 
 def square(input: Any) -> Tensor:
     """Square of each element."""
-    return unary(_square, as_tensor(input))
+    x = as_tensor(input)
+    return unary(_square, x) if x._data.dtype.kind != "b" else mul(x, 1)
 
 
 def reciprocal(input: Any) -> Tensor:

@@ -255,12 +255,12 @@ def entr(input: Any) -> Tensor:
 
 def xlog1py(input: Any, other: Any) -> Tensor:
     """``input * log(1 + other)``, and 0 where `input` is 0 unless `other` is NaN."""
-    return apply(_xlog1py, _pair(input, other))
+    return apply(_xlog1py, _pair(input, other, "xlog1py"))
 
 
 def zeta(input: Any, other: Any) -> Tensor:
     """Hurwitz zeta function ``Σ 1 / (k + other)**input``. Not differentiable."""
-    return apply(_zeta, _pair(input, other))
+    return apply(_zeta, _pair(input, other, "zeta"))
 
 
 expit, gammaln, multigammaln, psi = sigmoid, lgamma, mvlgamma, digamma

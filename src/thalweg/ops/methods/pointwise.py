@@ -18,7 +18,8 @@ class Elementwise:
     add = arithmetic.add
     sub = subtract = arithmetic.sub
     mul = multiply = arithmetic.mul
-    div = divide = true_divide = arithmetic.div
+    div = divide = arithmetic.div
+    true_divide = arithmetic.true_divide
     floor_divide = arithmetic.floor_divide
     remainder = arithmetic.remainder
     fmod = arithmetic.fmod
