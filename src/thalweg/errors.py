@@ -6,6 +6,7 @@
     ├── ArgumentError   (ValueError)                    a setting outside its range
     ├── GraphError      (RuntimeError)                  the graph cannot be walked or built
     │   └── InPlaceError                                a write that would make a gradient wrong
+    ├── LinAlgError     (ValueError, RuntimeError)      a matrix without the inverse or factor that was asked for
     ├── AnomalyError    (RuntimeError, FloatingPointError)  NaN or infinity under detect_anomaly
     ├── CaptureError    (RuntimeError)                  code that cannot be compiled
     ├── DataError       (ValueError, OSError)           data missing, damaged or of the wrong form
@@ -23,6 +24,7 @@ __all__ = [
     "DataError",
     "GraphError",
     "InPlaceError",
+    "LinAlgError",
     "MissingExtra",
     "ShapeError",
     "ThalwegError",
@@ -51,6 +53,10 @@ class GraphError(ThalwegError, RuntimeError):
 
 class InPlaceError(GraphError):
     """A write in place would make, or has made, a gradient wrong."""
+
+
+class LinAlgError(ThalwegError, ValueError, RuntimeError):
+    """A matrix has no such inverse or factor, or an iteration for it did not converge."""
 
 
 class AnomalyError(ThalwegError, RuntimeError, FloatingPointError):

@@ -97,3 +97,6 @@ OTHER_NAME = {
     "true_divide": "div",
     "Tensor.true_divide_": "div",
 }
+
+# Factorizations whose vectors are unique up to sign, or up to rotation.
+UP_TO_GAUGE = {"linalg.svd", "linalg.eigh"}

@@ -1,0 +1,141 @@
+"""Powers, chains and exponentials of matrices, and matrices of powers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..core.primitive import Primitive, apply
+from ..core.tensor import TensorBase
+from ..errors import DTypeError, ShapeError
+from ._coerce import as_tensor
+from ._linalg import square, type_of
+from .linalg_solve import inv
+from .products import matmul
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+__all__ = ["linalg_vander", "matrix_exp", "matrix_power", "multi_dot"]
+
+
+def matrix_power(A: Any, n: int) -> Tensor:
+    """Square matrices to the whole power `n`, by repeated squaring; the inverse's power where n < 0."""
+    a: Any = as_tensor(A)
+    shape = a._data.shape
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise ShapeError(f"matrix_power: square matrices are required, got shape {shape}.")
+    if not isinstance(n, (int, np.integer)):
+        raise DTypeError(f"matrix_power: n must be an integer, got {n!r}.")
+    if n == 0:
+        return TensorBase._wrap(np.broadcast_to(np.eye(shape[-1], dtype=a._data.dtype), shape).copy())  # type: ignore[return-value]
+    base = inv(a) if n < 0 else a
+    n, out = abs(int(n)), None
+    while n:
+        if n & 1:
+            out = base if out is None else matmul(out, base)
+        n >>= 1
+        if n:
+            base = matmul(base, base)
+    return out.clone() if out is a else out  # type: ignore[return-value]
+
+
+# Chains
+
+
+def _best_splits(sizes: list[int]) -> list[list[int]]:
+    """Return where to split each part of a chain of matrices for the fewest multiplications.
+
+    Cormen et al., Introduction to Algorithms, section "Matrix-chain multiplication".
+    """
+    n = len(sizes) - 1
+    cost = [[0] * n for _ in range(n)]
+    split = [[0] * n for _ in range(n)]
+    for length in range(1, n):
+        for i in range(n - length):
+            j = i + length
+            cost[i][j], split[i][j] = min(
+                (cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)
+            )
+    return split
+
+
+def multi_dot(tensors: Any) -> Tensor:
+    """Product of matrices in the order of least work; the first and the last may be vectors."""
+    xs: list[Any] = [as_tensor(x) for x in tensors]
+    if len(xs) < 2:
+        raise ShapeError(f"multi_dot: at least two tensors are required, got {len(xs)}.")
+    first, last = xs[0].ndim == 1, xs[-1].ndim == 1
+    if xs[0].ndim not in (1, 2) or xs[-1].ndim not in (1, 2) or any(x.ndim != 2 for x in xs[1:-1]):
+        raise ShapeError("multi_dot: matrices are required (the first and the last may be vectors), got shapes "
+                         f"{', '.join(str(x._data.shape) for x in xs)}.")  # fmt: skip
+    if first:
+        xs[0] = xs[0].unsqueeze(0)
+    if last:
+        xs[-1] = xs[-1].unsqueeze(-1)
+    for x, y in zip(xs, xs[1:], strict=False):
+        if x._data.shape[1] != y._data.shape[0]:
+            raise ShapeError(f"multi_dot: shapes {x._data.shape} and {y._data.shape} cannot be multiplied.")
+    split = _best_splits([xs[0]._data.shape[0], *(x._data.shape[1] for x in xs)])
+
+    def product(i: int, j: int) -> Any:
+        return xs[i] if i == j else matmul(product(i, split[i][j]), product(split[i][j] + 1, j))
+
+    out = product(0, len(xs) - 1)
+    shape = out._data.shape
+    return out.reshape([] if first and last else shape[1:] if first else shape[:1] if last else shape)
+
+
+# The exponential
+
+
+def _exp_forward(a: Any) -> Any:
+    from scipy.linalg import expm
+
+    return expm(a).astype(a.dtype, copy=False) if a.size else a.copy()
+
+
+def _exp_rule(g: Any, a: Any) -> Any:
+    """Mathias (1996): the derivative is the corner of the exponential of [[Aᵀ, g], [0, Aᵀ]]."""
+    n = a.shape[-1]
+    dtype = type_of(a)
+    first, second = np.eye(n, 2 * n, dtype=dtype), np.eye(n, 2 * n, n, dtype=dtype)
+    down = a.mT
+    block = first.T @ (down @ first + g @ second) + second.T @ (down @ second)
+    return _matrix_exp(block)[..., :n, n:]
+
+
+_matrix_exp: Primitive = Primitive("linalg_matrix_exp", _exp_forward, [_exp_rule])
+
+
+def matrix_exp(input: Any) -> Tensor:
+    """Exponential of square matrices, ``Σ Aᵏ / k!``."""
+    return apply(_matrix_exp, (square(input, "matrix_exp"),))
+
+
+# Powers of numbers
+
+
+def _powers_rule(g: Any, x: Any, n: int) -> Any:
+    if n < 2:
+        return x * 0
+    return (g[..., 1:] * _powers(x, n - 1) * np.arange(1, n, dtype=type_of(x))).sum(-1)
+
+
+_powers: Primitive = Primitive(
+    "linalg_vander", lambda x, n: x[..., None] ** np.arange(n, dtype=x.dtype), [_powers_rule], names=("x", "n")
+)
+
+
+def linalg_vander(x: Any, *, N: int | None = None) -> Tensor:
+    """Powers 0 to N - 1 of the elements of vectors [..., n], as rows: the Vandermonde matrix [..., n, N]."""
+    t = as_tensor(x)
+    if not t.ndim:
+        raise ShapeError("vander: at least one dim is required, got a 0-d tensor.")
+    count = t._data.shape[-1] if N is None else N
+    if N is not None and N <= 1:
+        raise ShapeError(f"vander: N must be > 1, got {N}.")
+    if t._data.dtype.kind == "b":
+        t = t.long()  # type: ignore[attr-defined]
+    return apply(_powers, (t,), (count,))
