@@ -7,8 +7,10 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"thalweg\.(o
 
 from . import autograd as autograd
 from . import func as func
+from . import linalg as linalg
 from . import nn as nn
 from . import optim as optim
+from . import utils as utils
 from .autograd.anomaly import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled
 from .autograd.anomaly import is_anomaly_enabled as is_anomaly_enabled
 from .autograd.modes import enable_grad as enable_grad
@@ -28,6 +30,7 @@ from .core.dtype import int32 as int32
 from .core.dtype import int64 as int64
 from .core.dtype import uint8 as uint8
 from .core.tensor import Size as Size
+from .ops import return_types as return_types
 from .ops import special as special
 from .ops.activations import celu as celu
 from .ops.activations import hardshrink as hardshrink
@@ -36,8 +39,16 @@ from .ops.activations import rrelu as rrelu
 from .ops.activations import selu as selu
 from .ops.activations import threshold as threshold
 from .ops.arithmetic import *
+from .ops.arrange import *
 from .ops.combine import *
 from .ops.create import *
+from .ops.diagonals import *
+from .ops.dlpack import from_dlpack as from_dlpack
+from .ops.extremes import *
+from .ops.gather import *
+from .ops.index import index_put as index_put
+from .ops.index import index_put_ as index_put_
+from .ops.einsum import *
 from .ops.inplace import clamp_ as clamp_
 from .ops.inplace import clamp_max_ as clamp_max_
 from .ops.inplace import clamp_min_ as clamp_min_
@@ -98,16 +109,37 @@ from .ops.inplace_pointwise import tan_ as tan_
 from .ops.inplace_pointwise import tanh_ as tanh_
 from .ops.inplace_pointwise import threshold_ as threshold_
 from .ops.inplace_pointwise import trunc_ as trunc_
+from .ops.join import *
+from .ops.linalg_factors import cholesky_inverse as cholesky_inverse
+from .ops.linalg_factors import cholesky_legacy as cholesky
+from .ops.linalg_factors import cholesky_solve as cholesky_solve
+from .ops.linalg_factors import lu_solve_legacy as lu_solve
+from .ops.linalg_factors import qr_legacy as qr
+from .ops.linalg_least_squares import pinverse as pinverse
+from .ops.linalg_norms import cdist as cdist
+from .ops.linalg_products import matrix_exp as matrix_exp
+from .ops.linalg_products import matrix_power as matrix_power
+from .ops.linalg_solve import det as det
+from .ops.linalg_solve import inv as inverse
+from .ops.linalg_solve import logdet as logdet
+from .ops.linalg_solve import slogdet as slogdet
+from .ops.linalg_solve import triangular_solve as triangular_solve
+from .ops.linalg_spectral import svd_legacy as svd
 from .ops.logic import *
+from .ops.masks import *
+from .ops.norms import *
 from .ops.pointwise import *
 from .ops.printing import set_printoptions as set_printoptions
 from .ops.products import *
 from .ops.random import *
 from .ops.reduce import *
 from .ops.rounding import *
+from .ops.scan import *
+from .ops.scatter_reduce import *
 from .ops.shape import *
 from .ops.softmax import log_softmax as log_softmax
 from .ops.softmax import softmax as softmax
+from .ops.sort import *
 from .ops.special import digamma as digamma
 from .ops.special import erf as erf
 from .ops.special import erfc as erfc
@@ -116,6 +148,8 @@ from .ops.special import i0 as i0
 from .ops.special import lgamma as lgamma
 from .ops.special import mvlgamma as mvlgamma
 from .ops.special import polygamma as polygamma
+from .ops.statistics import *
+from .ops.strided import *
 from .ops.tensor import Tensor as Tensor
 from .ops.tensor import is_tensor as is_tensor
 

@@ -1,34 +1,40 @@
-"""Indexing: ``x[...]`` and ``x[...] = y`` with integers, slices, None, Ellipsis, arrays and truth values."""
+"""Indexing: ``x[...]`` and ``x[...] = y`` with integers, slices, None, Ellipsis, arrays and truth values.
+
+As in PyTorch, the integers, slices and None of an index are taken first, giving a view; then its arrays and
+masks pick from that view. (NumPy counts an integer among the arrays, and so orders the dims of some mixed
+indices differently.)
+"""
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.inplace import apply_inplace
+from ..core import dtype as _dtype
+from ..core.moves import sum_to
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
-from ._coerce import as_tensor
+from ._coerce import as_tensor, piece
+from .gather import OutOfRange, sum_into, write_into
 from .inplace import copy_
+from .reduce import converted
+from .shape import broadcast_to
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-__all__ = ["getitem", "setitem"]
+__all__ = ["getitem", "index_put", "setitem"]
+
+# Integers, slices and None: views
 
 
-def _place(g: Any, key: Any, shape: tuple[int, ...]) -> Any:
+def _slice_back_forward(g: Any, key: Any, shape: tuple[int, ...]) -> Any:
     out = np.zeros(shape, g.dtype)
     out[key] = g
-    return out
-
-
-def _gather_back(g: Any, key: Any, shape: tuple[int, ...]) -> Any:
-    out = np.zeros(shape, g.dtype)
-    np.add.at(out, key, g)
     return out
 
 
@@ -39,138 +45,374 @@ _slice: Primitive = Primitive(
     linear=True,
     view=True,
 )
-_slice_back: Primitive = Primitive("slice_back", _place, [lambda g, key: _slice(g, key)], linear=True)
+_slice_back: Primitive = Primitive("slice_back", _slice_back_forward, [lambda g, key: _slice(g, key)], linear=True)
 _select: Primitive = Primitive("select", _slice.forward, _slice.vjps, linear=True, view=True)
-_index: Primitive = Primitive(
-    "index",
-    lambda x, key: x[key],
-    [lambda g, key, x_shape: _index_back(g, key, x_shape)],
-    linear=True,
-)
-_index_back: Primitive = Primitive("index_back", _gather_back, [lambda g, key: _index(g, key)], linear=True)
-_set: Primitive = Primitive(
-    "index_put",
-    lambda x, value, key: _written(x, value, key),
-    [
-        lambda g, key, value_shape: _set(
-            g, np.zeros(value_shape, g.dtype if isinstance(g, np.ndarray) else g.dtype.np), key
-        ),
-        lambda g, key, value_shape: _collect(g, key, value_shape),
-    ],
-)
+_new_dim: Primitive = Primitive("unsqueeze", _slice.forward, _slice.vjps, linear=True, view=True)
+_alias: Primitive = Primitive("alias", _slice.forward, _slice.vjps, linear=True, view=True)
+
+# Arrays of integers. Several are put into one, as its rows, so that the index is one input. `dims` says which
+# dims of x they stand for; the others are taken whole.
 
 
-def _written(x: Any, value: Any, key: Any) -> Any:
-    out = x.copy()
-    out[key] = value
+def _key(index: Any, dims: tuple[int, ...], ndim: int) -> tuple[Any, ...]:
+    key: list[Any] = [slice(None)] * ndim
+    if len(dims) == 1:
+        key[dims[0]] = index
+    else:
+        for k, d in enumerate(dims):
+            key[d] = index[k]
+    return tuple(key)
+
+
+def _index_forward(x: Any, index: Any, dims: tuple[int, ...]) -> Any:
+    if len(dims) == 1 and index.ndim == 1:
+        return np.take(x, index, dims[0])
+    return x[_key(index, dims, x.ndim)]
+
+
+def _add_at(out: Any, index: Any, g: Any, dims: tuple[int, ...]) -> None:
+    """Add `g` where the index points, as often as it points there."""
+    if dims == tuple(range(len(dims))):  # the first dims: whole rows of what is left
+        shape = out.shape[: len(dims)]
+        rows = index
+        if len(dims) > 1:
+            rows = np.ravel_multi_index(tuple(i % n for i, n in zip(index, shape, strict=True)), shape)
+        rest = out.shape[len(dims) :]
+        sum_into(out.reshape((math.prod(shape), *rest)), rows.reshape(-1), g.reshape((rows.size, *rest)))
+    else:
+        at = np.arange(out.size).reshape(out.shape)[_key(index, dims, out.ndim)]
+        np.add.at(out.reshape(-1), at.reshape(-1), g.reshape(-1))
+
+
+def _index_back_forward(g: Any, index: Any, dims: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    out = np.zeros(shape, g.dtype)
+    _add_at(out, index, g, dims)
     return out
 
 
-def _collect(g: Any, key: Any, shape: tuple[int, ...]) -> Any:
-    from ..core.moves import sum_to
+_index: Primitive = Primitive(
+    "index",
+    _index_forward,
+    [lambda g, index, dims, x_shape: _index_back(g, index, dims, x_shape), None],
+    linear=True,
+)
+_index_back: Primitive = Primitive(
+    "index_put", _index_back_forward, [lambda g, index, dims: _index(g, index, dims), None], linear=True
+)
 
-    picked = (_index if _is_advanced(key) else _slice)(g, key)
-    while picked.ndim < len(shape):
-        picked = picked.reshape((1, *picked.shape))
-    return sum_to(picked, shape)
+# One mask: no element is met twice, so its transpose is an assignment.
 
 
-def _is_advanced(key: tuple[Any, ...]) -> bool:
-    return any(isinstance(k, (np.ndarray, list)) for k in key)
+def _mask_back_forward(g: Any, mask: Any, at: int, shape: tuple[int, ...]) -> Any:
+    out = np.zeros(shape, g.dtype)
+    out[piece(at, mask)] = g
+    return out
 
 
-def normalized(key: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """Return an index as a tuple of integers, slices, None, Ellipsis and arrays; check what PyTorch checks."""
-    parts = key if isinstance(key, tuple) else (key,)
-    done: list[Any] = []
-    for part in parts:
-        if isinstance(part, TensorBase):
+_mask: Primitive = Primitive(
+    "index",
+    lambda x, mask, at: x[piece(at, mask)],
+    [lambda g, mask, at, x_shape: _mask_back(g, mask, at, x_shape), None],
+    linear=True,
+)
+_mask_back: Primitive = Primitive(
+    "index_put", _mask_back_forward, [lambda g, mask, at: _mask(g, mask, at), None], linear=True
+)
+
+# Writing where arrays point
+
+
+def _put_into(out: Any, value: Any, index: Any, dims: tuple[int, ...], accumulate: bool) -> Any:
+    key = _key(index, dims, out.ndim)
+    if accumulate:
+        shape = np.broadcast_shapes(value.shape, out[key].shape)
+        target = out if out.flags.c_contiguous else np.zeros(out.shape, out.dtype)
+        _add_at(target, index, np.broadcast_to(value, shape), dims)
+        if target is not out:
+            out += target
+    else:
+        out[key] = value
+    return out
+
+
+def _zero_like(g: Any) -> Any:
+    return np.zeros((), g.dtype if isinstance(g, np.ndarray) else g.dtype.np)
+
+
+def _put_rule(g: Any, index: Any, dims: tuple[int, ...], accumulate: bool) -> Any:
+    return g if accumulate else _put(g, _zero_like(g), index, dims, False)
+
+
+def _fitted(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum a picked gradient down to the shape of the value that was broadcast."""
+    if g.ndim < len(shape):
+        g = g.reshape((1,) * (len(shape) - g.ndim) + tuple(g.shape))
+    return sum_to(g, shape)
+
+
+_put: Primitive = Primitive(
+    "index_put",
+    lambda x, value, index, dims, accumulate: _put_into(np.array(x, order="C"), value, index, dims, accumulate),
+    [_put_rule, lambda g, index, dims, value_shape: _fitted(_index(g, index, dims), value_shape), None],
+)
+
+
+def _mask_put_into(out: Any, value: Any, mask: Any, at: int) -> Any:
+    out[piece(at, mask)] = value
+    return out
+
+
+_mask_put: Primitive = Primitive(
+    "index_put",
+    lambda x, value, mask, at: _mask_put_into(x.copy(), value, mask, at),
+    [
+        lambda g, mask, at: _mask_put(g, _zero_like(g), mask, at),
+        lambda g, mask, at, value_shape: _fitted(_mask(g, mask, at), value_shape),
+        None,
+    ],
+)
+
+# Reading an index
+
+
+def _part(part: Any) -> Any:
+    """Return one part of an index as an integer, a slice, None, Ellipsis, a truth value or a tensor."""
+    if isinstance(part, TensorBase):
+        kind = part._data.dtype.kind
+        if kind == "f":
+            raise _IndexType(f"index: integers or truth values are required, got {part.dtype}.")
+        if part._data.dtype == np.uint8:
+            return converted(part, _dtype.bool_)
+        if part._data.ndim == 0 and kind != "b":
             part._told("index")
-            data = part._data
-            if data.dtype.kind == "f":
-                raise _IndexType(f"index: integers or truth values are required, got {part.dtype}.")
-            if data.dtype == np.uint8:
-                data = data.astype(bool)
-            done.append(int(data) if data.ndim == 0 and data.dtype.kind != "b" else data)
-        elif part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
-            done.append(part)
-        elif isinstance(part, slice):
-            if part.step is not None and operator.index(part.step) <= 0:
-                raise ShapeError(f"index: the step of a slice must be > 0, got {part.step}; use flip.")
-            done.append(slice(*(None if v is None else operator.index(v) for v in (part.start, part.stop, part.step))))
-        elif isinstance(part, (list, np.ndarray, range, tuple)):
-            array = np.asarray(
-                [p._data if isinstance(p, TensorBase) else p for p in part]
-                if not isinstance(part, np.ndarray)
-                else part
-            )
-            if array.size == 0:
-                array = array.astype(np.int64)
-            if array.dtype.kind not in "iub":
-                raise _IndexType(f"index: integers or truth values are required, got {array.dtype}.")
-            done.append(array)
-        else:
-            try:
-                done.append(operator.index(part))
-            except TypeError:
-                raise _IndexType(
-                    f"index: an integer, slice, None, Ellipsis or tensor is required, got {type(part).__name__}."
-                ) from None
-    if not any(part is Ellipsis for part in done):
-        done.append(Ellipsis)  # then NumPy gives arrays, and views, down to 0-d
-    return tuple(done)
+            return int(part._data)
+        return part
+    if part is None or part is Ellipsis or isinstance(part, bool):
+        return part
+    if isinstance(part, slice):
+        step = None if part.step is None else operator.index(part.step)
+        if step is not None and step <= 0:
+            raise ShapeError(f"index: the step of a slice must be > 0, got {step}; use flip.")
+        return slice(*(None if v is None else operator.index(v) for v in (part.start, part.stop)), step)
+    if isinstance(part, (list, tuple, range, np.ndarray, np.bool_)):
+        return _array_part(part)
+    try:
+        return operator.index(part)
+    except TypeError:
+        raise _IndexType(
+            f"index: an integer, slice, None, Ellipsis or tensor is required, got {type(part).__name__}."
+        ) from None
+
+
+def _array_part(part: Any) -> Any:
+    if not isinstance(part, (np.ndarray, np.bool_)):
+        part = [p._data if isinstance(p, TensorBase) else p for p in part]
+    array = np.asarray(part)
+    if array.size == 0 and array.dtype.kind == "f":
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iub":
+        raise _IndexType(f"index: integers or truth values are required, got {array.dtype}.")
+    if array.dtype.kind == "b" and array.ndim == 0:
+        return bool(array)
+    return TensorBase._wrap(array if array.dtype.kind == "b" else array.astype(np.int64))
 
 
 class _IndexType(DTypeError, IndexError):
-    """An index of the wrong kind: PyTorch raises IndexError."""
+    """An index of the wrong kind: PyTorch raises IndexError or TypeError."""
 
 
-def getitem(input: TensorBase, key: Any) -> Tensor:
-    """The elements that `key` picks: a view for integers and slices, a copy for arrays and truth values."""
-    parts = normalized(key, input._data.shape)
-    if _is_advanced(parts) or any(isinstance(p, (bool, np.bool_)) for p in parts):
-        try:
-            return apply(_index, (input,), (parts,))
-        except IndexError as error:
-            raise _OutOfRange(f"index: {error} (shape {input._data.shape}).") from None
+def _width(part: Any) -> int:
+    """Return how many dims of the tensor a part of an index stands for."""
+    if part is None or part is Ellipsis or isinstance(part, bool):
+        return 0
+    if isinstance(part, TensorBase) and part._data.dtype.kind == "b":
+        return part._data.ndim
+    return 1
+
+
+def _parts(key: Any, ndim: int) -> list[Any]:
+    """Return the parts of an index, without an Ellipsis and one for each dim."""
+    parts = [_part(p) for p in (key if isinstance(key, tuple) else (key,))]
+    used = sum(map(_width, parts))
+    if used > ndim:
+        raise OutOfRange(f"index: at most {ndim} indices are possible for a tensor of {ndim} dims, got {used}.")
+    gaps = [k for k, p in enumerate(parts) if p is Ellipsis]
+    if len(gaps) > 1:
+        raise OutOfRange("index: at most one Ellipsis is possible.")
+    whole = [slice(None)] * (ndim - used)
+    at = gaps[0] if gaps else len(parts)
+    return [*parts[:at], *whole, *parts[at + 1 :]]
+
+
+def _divided(parts: list[Any]) -> tuple[list[Any], list[tuple[int, TensorBase]]]:
+    """Return the basic part of an index, and the arrays with the dims of the view that they stand for."""
+    basic: list[Any] = []
+    arrays: list[tuple[int, TensorBase]] = []
+    dim = 0
+    for part in parts:
+        if isinstance(part, bool):  # a new dim, picked from by a mask of one element
+            basic.append(None)
+            arrays.append((dim, TensorBase._wrap(np.array([part]))))
+            dim += 1
+        elif isinstance(part, TensorBase):
+            width = _width(part)
+            basic += [slice(None)] * (width or 1)
+            if width == 0:
+                basic[-1] = None
+                arrays.append((dim, TensorBase._wrap(part._data.reshape(1))))
+            else:
+                arrays.append((dim, part))
+            dim += max(width, 1)
+        else:
+            basic.append(part)
+            dim += 0 if isinstance(part, int) else 1
+    return basic, arrays
+
+
+def _viewed(x: Any, basic: list[Any], always: bool) -> Any:
+    """Apply integers, slices and None; named after the last of them, as PyTorch goes through them in order."""
+    telling = [p for p in basic if p != slice(None)]
+    if not telling and not always:
+        return x
+    shape = x._data.shape
+    last = telling[-1] if telling else Ellipsis
+    primitive = _alias if last is Ellipsis else _new_dim if last is None else _select if type(last) is int else _slice
     try:
-        return apply(_select if any(isinstance(p, int) for p in parts) else _slice, (input,), (parts,))
+        return apply(primitive, (x,), ((*basic, Ellipsis),))
     except IndexError as error:
-        raise _OutOfRange(f"index: {error} (shape {input._data.shape}).") from None
+        raise OutOfRange(f"index: {error} (shape {shape}).") from None
 
 
-class _OutOfRange(ShapeError, IndexError):
-    """An index out of range."""
+def _combined(view: TensorBase, arrays: list[tuple[int, TensorBase]]) -> tuple[TensorBase, tuple[int, ...]]:
+    """Return several arrays and masks as one index, and the dims that it stands for."""
+    from .join import stack
+
+    shape = view._data.shape
+    dims: list[int] = []
+    indices: list[TensorBase] = []
+    for dim, array in arrays:
+        if array._data.dtype.kind == "b":
+            array._told("index")
+            for k, found in enumerate(_where_true(array, dim, shape)):
+                dims.append(dim + k)
+                indices.append(TensorBase._wrap(found))
+        else:
+            dims.append(dim)
+            indices.append(converted(array, _dtype.int64))
+    for d, index in zip(dims, indices, strict=True):
+        data, n = index._data, shape[d]
+        if data.size and (data.max() >= n or data.min() < -n):
+            raise OutOfRange(
+                f"index: indices must lie in [{-n}, {n - 1}] for dim {d} of size {n}, got {data.min()} to {data.max()}."
+            )
+    if len(indices) == 1:
+        return indices[0], (dims[0],)
+    try:
+        common = np.broadcast_shapes(*(i._data.shape for i in indices))
+    except ValueError:
+        shapes = ", ".join(str(i._data.shape) for i in indices)
+        raise OutOfRange(f"index: indices that broadcast together are required, got {shapes}.") from None
+    return stack([i if i._data.shape == common else broadcast_to(i, common) for i in indices]), tuple(dims)
+
+
+def _where_true(mask: TensorBase, dim: int, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    own = shape[dim : dim + mask._data.ndim]
+    if mask._data.shape != own:
+        raise OutOfRange(f"index: a mask of shape {own} is required at dim {dim}, got {mask._data.shape}.")
+    return np.nonzero(mask._data)
+
+
+def _only_mask(arrays: list[tuple[int, TensorBase]], view: TensorBase) -> bool:
+    if len(arrays) == 1 and arrays[0][1]._data.dtype.kind == "b":
+        dim, mask = arrays[0]
+        mask._told("index")
+        _ = (
+            None
+            if mask._data.shape == view._data.shape[dim : dim + mask._data.ndim]
+            else _where_true(mask, dim, view._data.shape)
+        )
+        return True
+    return False
+
+
+def getitem(input: Any, key: Any) -> Tensor:
+    """The elements that `key` picks: a view for integers, slices and None; a copy for arrays and truth values."""
+    data = input._data
+    kind = type(key)
+    if kind is int:  # the frequent case: one row
+        if data.ndim and -data.shape[0] <= key < data.shape[0]:
+            return apply(_select, (input,), ((key, Ellipsis),))
+        raise OutOfRange(f"index: {key} is out of range for shape {data.shape}.")
+    basic, arrays = _divided(_parts(key, data.ndim))
+    view = _viewed(input, basic, not arrays)
+    if not arrays:
+        return view
+    if _only_mask(arrays, view):
+        return apply(_mask, (view, arrays[0][1]), (arrays[0][0],))
+    index, dims = _combined(view, arrays)
+    return apply(_index, (view, index), (dims,))
 
 
 def setitem(input: TensorBase, key: Any, value: Any) -> None:
-    """Write `value` (broadcast) where `key` points."""
-    parts = normalized(key, input._data.shape)
+    """Write `value` (broadcast, converted) where `key` points."""
     if not isinstance(value, TensorBase):
-        value = as_tensor(
-            np.asarray(value, input._data.dtype) if isinstance(value, (int, float, list, tuple)) else value
-        )
-    if value._data.dtype != input._data.dtype:
-        from .reduce import converted
-
-        value = converted(value, input.dtype)
-    piece = getitem(input, key) if not _is_advanced(parts) else None
-    try:
-        target_shape = piece._data.shape if piece is not None else input._data[parts].shape
-    except IndexError as error:
-        raise _OutOfRange(f"index: {error} (shape {input._data.shape}).") from None
-    shape = value._data.shape
-    while len(shape) > len(target_shape) and shape[0] == 1:
-        shape = shape[1:]
-    try:
-        fits = np.broadcast_shapes(shape, target_shape) == tuple(target_shape)
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ShapeError(
-            f"index: a value that broadcasts to {tuple(target_shape)} is required, got shape {value._data.shape}."
-        )
-    if piece is not None:
-        copy_(piece, value)
+        value = as_tensor(value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value))
+    value = converted(value, input.dtype)
+    basic, arrays = _divided(_parts(key, input._data.ndim))
+    view = _viewed(input, basic, not arrays)
+    if not arrays:
+        copy_(view, value)
     else:
-        apply_inplace(_set, input, (value,), (parts,))
+        _write(view, arrays, value, False)
+
+
+def _write(view: TensorBase, arrays: list[tuple[int, TensorBase]], value: TensorBase, accumulate: bool) -> None:
+    if not accumulate and _only_mask(arrays, view):
+        dim, mask = arrays[0]
+        shape = view._data.shape
+        n = (int(np.count_nonzero(mask._data)),)
+        value = _broadcastable(value, shape[:dim] + n + shape[dim + mask._data.ndim :])
+        write_into(_mask_put, _mask_put_into, view, (value, mask), (dim,))
+        return
+    index, dims = _combined(view, arrays)
+    value = _broadcastable(value, view._data[_key(index._data, dims, view._data.ndim)].shape)
+    write_into(_put, _put_into, view, (value, index), (dims, accumulate))
+
+
+def _broadcastable(value: TensorBase, target: tuple[int, ...]) -> TensorBase:
+    """Return `value` without needless leading dims of size 1; refuse it if it does not broadcast to `target`."""
+    shape = value._data.shape
+    while len(shape) > len(target) and shape[0] == 1:
+        shape = shape[1:]
+    if len(shape) > len(target) or any(m not in (1, n) for m, n in zip(shape[::-1], target[::-1], strict=False)):
+        raise ShapeError(f"index: a value that broadcasts to {target} is required, got shape {value._data.shape}.")
+    return value if shape == value._data.shape else value.reshape(shape)  # type: ignore[attr-defined]
+
+
+def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
+    """A copy of `input` with `values` where a tuple of index tensors points, added if `accumulate`.
+
+    >>> import thalweg as tw
+    >>> tw.index_put(tw.zeros(3), (tw.tensor([0, 0]),), tw.tensor(1.0), accumulate=True)
+    tensor([2., 0., 0.])
+    """
+    x = as_tensor(input)
+    return index_put_(x.clone(), indices, values, accumulate)  # type: ignore[attr-defined]
+
+
+def index_put_(input: TensorBase, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
+    """Write (or add) `values` where a tuple of index tensors points."""
+    value = as_tensor(values)
+    if value._data.dtype != input._data.dtype:
+        raise DTypeError(f"index_put: values of {input.dtype} are required, as the tensor, got {value.dtype}.")
+    key = tuple(slice(None) if i is None else i for i in indices)
+    parts = [p if isinstance(p, slice) else _as_index(p) for p in key]
+    _, arrays = _divided(_parts(tuple(parts), input._data.ndim))
+    if arrays:
+        _write(input, arrays, value, accumulate)
+    return input  # type: ignore[return-value]
+
+
+def _as_index(index: Any) -> TensorBase:
+    found = as_tensor(index)
+    return found if found._data.ndim or found._data.dtype.kind == "b" else found.reshape(1)  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """The operations as methods: each name is the function itself, which is where it is defined."""
 
 from .conversions import Conversions
+from .indexing import Indexing
 from .inplace import InPlace
 from .linear import Products
 from .pointwise import Elementwise
@@ -10,7 +11,7 @@ from .shapes import Shapes
 __all__ = ["Methods"]
 
 
-class Methods(Conversions, Elementwise, Reductions, Shapes, Products, InPlace):
+class Methods(Conversions, Elementwise, Reductions, Shapes, Indexing, Products, InPlace):
     """All of them."""
 
     __slots__ = ()

@@ -1,16 +1,55 @@
-"""Reductions as methods."""
+"""Reductions, scans, statistics and order as methods."""
 
 from __future__ import annotations
 
-from .. import reduce
+from .. import extremes, norms, reduce, scan, statistics
+from .. import sort as order
 
 
 class Reductions:
-    """Reductions."""
+    """Reductions, scans, statistics and order."""
 
     __slots__ = ()
 
     sum = reduce.sum
     mean = reduce.mean
-    amax = reduce.amax
-    amin = reduce.amin
+    nansum = reduce.nansum
+    nanmean = reduce.nanmean
+    prod = reduce.prod
+    logsumexp = reduce.logsumexp
+    all = reduce.all
+    any = reduce.any
+    count_nonzero = reduce.count_nonzero
+    amax = extremes.amax
+    amin = extremes.amin
+    aminmax = extremes.aminmax
+    max = extremes.max
+    min = extremes.min
+    argmax = extremes.argmax
+    argmin = extremes.argmin
+    cumsum = scan.cumsum
+    cumprod = scan.cumprod
+    cummax = scan.cummax
+    cummin = scan.cummin
+    logcumsumexp = scan.logcumsumexp
+    diff = scan.diff
+    var = statistics.var
+    std = statistics.std
+    median = statistics.median
+    nanmedian = statistics.nanmedian
+    quantile = statistics.quantile
+    nanquantile = statistics.nanquantile
+    cov = statistics.cov
+    corrcoef = statistics.corrcoef
+    norm = norms.norm
+    dist = norms.dist
+    histc = norms.histc
+    bincount = norms.bincount
+    sort = order.sort
+    argsort = order.argsort
+    msort = order.msort
+    topk = order.topk
+    kthvalue = order.kthvalue
+    mode = order.mode
+    unique = order.unique
+    unique_consecutive = order.unique_consecutive

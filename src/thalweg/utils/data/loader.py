@@ -12,7 +12,7 @@ from ...core.tensor import TensorBase
 from ...errors import ArgumentError, DTypeError
 from ...ops.create import tensor
 from ...ops.random import Generator
-from ...ops.shape import stack
+from ...ops.join import stack
 from .dataset import Dataset, rows_of
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
