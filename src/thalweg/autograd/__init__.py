@@ -9,6 +9,9 @@ from .anomaly import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enable
 from .anomaly import is_anomaly_enabled as is_anomaly_enabled
 from .anomaly import set_detect_anomaly as set_detect_anomaly
 from .function import Function as Function
+from .gradcheck import GradcheckError as GradcheckError
+from .gradcheck import gradcheck as gradcheck
+from .gradcheck import gradgradcheck as gradgradcheck
 from .gradients import backward as backward
 from .gradients import grad as grad
 from .modes import enable_grad as enable_grad

@@ -38,36 +38,33 @@ def check_write(target: TensorBase, others: tuple[Any, ...] = ()) -> None:
         raise InPlaceError("in place: an inference tensor can only be written under inference_mode(); clone it first.")
     if not modes.grad:
         return
-    recording = target.requires_grad or any(isinstance(x, TensorBase) and x.requires_grad for x in others)
-    if not recording:
+    view = target._view
+    base = target if view is None else view.base
+    if not (base.requires_grad or target.requires_grad or any(isinstance(x, TensorBase) and x.requires_grad for x in others)):
         return
     if isinstance(target._node, Leaf):
         raise InPlaceError(
             "in place: a leaf that requires grad cannot be written while gradients are recorded; do it under no_grad(), "
             "or on its .data."
         )
-    view = target._view
     if view is None:
         return
-    if isinstance(view.base._node, Leaf):
+    if isinstance(base._node, Leaf):
         raise InPlaceError(
             "in place: this is a view of a leaf that requires grad, which cannot be written while gradients are recorded."
         )
-    if view.kind == "function":
-        raise InPlaceError(
-            "in place: this output of a custom Function shares memory with an input, so a write to it cannot be recorded; "
-            "clone it first."
-        )
-    if view.kind == "output":
-        raise InPlaceError(
-            f"in place: this is one of several views made by {view.steps[-1][0].name}, which cannot be written while "
-            "gradients are recorded; clone it, or index the base instead."
-        )
-    if view.kind == "no_grad":
-        raise InPlaceError(
-            "in place: this view was made under no_grad(), so a write to it cannot be recorded; make the view outside, "
-            "or write under no_grad()."
-        )
+    if view.kind:
+        raise InPlaceError(f"in place: {WHY_NOT[view.kind].format(view.steps[-1][0].name)}")
+
+
+WHY_NOT = {
+    "output": "this is one of several views made by {0}, which cannot be written while gradients are recorded; clone it, "
+    "or index the base instead.",
+    "no_grad": "this view was made under no_grad() or inference_mode(), so a write to it cannot be recorded; make the view "
+    "outside, or write under no_grad().",
+    "function": "this output of a custom Function shares memory with an input, so a write to it cannot be recorded; clone "
+    "it first.",
+}
 
 
 def write(target: TensorBase, value: Any, who: str = "copy_") -> Any:
@@ -142,6 +139,9 @@ def rebase(target: TensorBase, value: TensorBase) -> None:
     """Give `target` the history of `value`; through a view, give it to the base."""
     view = target._view
     retained = target.retains_grad
+    if retained:  # the gradient kept is that of the present value
+        old = target._node._hooks()  # type: ignore[union-attr]
+        old.retain = [ref for ref in old.retain if ref() is not target]
     if view is None:
         target._node = value._node
     else:

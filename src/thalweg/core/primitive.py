@@ -312,12 +312,12 @@ def share_memory(
     if not isinstance(source, TensorBase):
         return
     memory = result._data.base
+    if memory is not None and type(memory) is not _ndarray:
+        memory = getattr(memory, "base", memory)  # NumPy's as_strided puts an object of its own between
     data = source._data
     if memory is not data and (memory is None or memory is not data.base):
         return
     result._version_list = source._version_list
-    if modes.inference:
-        return
     kind = "output" if not primitive.single else "" if modes.grad else "no_grad"
     view = source._view
     if view is None:
@@ -396,7 +396,8 @@ def special_record(
         node = None
     if modes.inference:
         for out in outs:
-            out._version_list = None
+            if out._view is None or out._view.base._version_list is None:
+                out._version_list = None
     if modes.anomaly:
         line = user_line()
         if node is not None:
@@ -441,7 +442,10 @@ def _pack(node: Node, inputs: tuple[Any, ...], outs: tuple[TensorBase, ...], pac
     finally:
         enter(modes_of(outer))
     node.values = tuple(values)
-    node.versions = (None, 0, *node.versions)  # makes the walk look twice
+    if not node.versions:
+        return
+    # A packed value has no version to check; the mark makes the walk unpack.
+    node.versions = (None, 0)
 
 
 def modes_of(token: Any) -> Modes:
@@ -501,7 +505,9 @@ def _save_tangents(node: Node, inputs: tuple[Any, ...], outs: tuple[TensorBase, 
 
     if node.primitive.arity < 0:
         if values[0] is not None:
-            values[0] = tuple(dual(v, x) for v, x in zip(values[0], inputs, strict=True))
+            duals = tuple(dual(v, x) for v, x in zip(values[0], inputs, strict=True))
+            if any(a is not b for a, b in zip(duals, values[0], strict=True)):
+                values[0] = duals
         n = 1
     else:
         n = node.primitive.arity
@@ -509,7 +515,9 @@ def _save_tangents(node: Node, inputs: tuple[Any, ...], outs: tuple[TensorBase, 
             values[k] = dual(values[k], inputs[k])
     for k, out in enumerate(outs if node.primitive.outputs else ()):
         values[n + k] = dual(values[n + k], out)
-    node.values = tuple(values)
+    if any(a is not b for a, b in zip(values, node.values, strict=True)):
+        node.values = tuple(values)
+        node.versions = (None, 0, *node.versions)  # the mark makes the walk look at the tangents
 
 
 def jvp(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DTypeError, GraphError, ShapeError
+from ..errors import DTypeError, GraphError, InPlaceError, ShapeError
 from . import dtype as _dtype
 from .modes import DEFAULT, current, enter
 from .node import BaseNode, Handle, Leaf, Output
@@ -148,14 +148,22 @@ class TensorBase:
         if view is None or counter is None or view.seen == counter[0]:
             return self._node
         base = view.base
-        if base._node is not None and view.kind != "function":
+        if base._node is None or view.kind == "function":
+            pass
+        elif not view.kind:
             token = current()
             enter(DEFAULT)
             try:
-                shadow = base._alias()
-                self._node = replay(view.steps, shadow)._node
+                self._node = replay(view.steps, base._alias())._node
             finally:
                 enter(token)
+        elif not isinstance(base._node, Leaf):
+            raise InPlaceError(
+                f"{view.steps[-1][0].name}: this view was made "
+                + ("under no_grad()" if view.kind == "no_grad" else "together with others")
+                + ", and its base has been written in place since, so its place in the graph is unknown; make it again, or "
+                "write out of place."
+            )
         view.seen = counter[0]
         return self._node
 

@@ -254,20 +254,21 @@ class Tensor(Methods, TensorBase):
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.requires_grad:
-            raise GraphError("__dlpack__: this tensor requires grad; use detach() first.")
+            raise _NotExportable("__dlpack__: this tensor requires grad; use detach() first.")
         return self._data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return self._data.__dlpack_device__()
 
-    # Pickling and copying keep values, type and requires_grad; only leaves can be copied deeply.
+    # Pickling and copying keep values, type and requires_grad; a pickled result comes back as a leaf.
 
     def __reduce__(self) -> Any:
-        if not self.is_leaf:
-            raise GraphError(
-                f"pickle: only leaves can be stored, and this is a result ({self.grad_fn!r}); detach() it."
-            )
         return _rebuilt, (type(self), self._data, self.requires_grad)
+
+    def __copy__(self) -> Tensor:
+        twin: Any = _rebuilt(type(self), self._data, self.requires_grad)
+        twin._version_list = self._version_list
+        return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
@@ -276,11 +277,34 @@ class Tensor(Methods, TensorBase):
             )
         if id(self) in memo:
             return memo[id(self)]
-        twin: Any = _rebuilt(type(self), self._data.copy(), self.requires_grad)
+        twin: Any = _rebuilt(type(self), _copied(self._data, memo), self.requires_grad)
         memo[id(self)] = twin
         if self._grad is not None:
             twin._grad = self._grad.__deepcopy__(memo)  # type: ignore[attr-defined]
         return twin
+
+
+class _NotExportable(GraphError, BufferError):
+    """The protocol's own error."""
+
+
+def _copied(data: np.ndarray[Any, Any], memo: dict[int, Any]) -> np.ndarray[Any, Any]:
+    """Copy an array within a deep copy: arrays over one memory share memory again."""
+    owner = data
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    if owner is data or not owner.flags.forc:
+        return _remembered(data, memo)
+    memory = _remembered(owner, memo)
+    offset = data.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+    return np.ndarray(data.shape, data.dtype, memory.data if memory.flags.c_contiguous else memory.T.data, offset, data.strides)
+
+
+def _remembered(array: np.ndarray[Any, Any], memo: dict[int, Any]) -> np.ndarray[Any, Any]:
+    copies: dict[int, Any] = memo.setdefault(id(_remembered), {})
+    if id(array) not in copies:
+        copies[id(array)] = (array.copy(order="K"), array)  # held too, so that its id stays its own
+    return copies[id(array)][0]
 
 
 def _rebuilt(cls: type[Any], data: np.ndarray[Any, Any], requires_grad: bool) -> Any:
