@@ -1,5 +1,7 @@
 """Methods of descent: one pure update rule each, under PyTorch's class interface."""
 
+from . import lr_scheduler as lr_scheduler
+from . import schedules as schedules
 from .adam import Adam as Adam
 from .adam import AdamW as AdamW
 from .adam import AMSGrad as AMSGrad

@@ -60,6 +60,7 @@ class Optimizer:
     static: ClassVar[tuple[str, ...]] = ()
     #: whether the rule takes random numbers, which :meth:`_extra` draws into its state
     draws: ClassVar[bool] = False
+    _stepped = False
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, TensorBase):
@@ -108,6 +109,7 @@ class Optimizer:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; return what `closure`, called first, returns."""
+        self._stepped = True
         if not self._before_step and not self._after_step:
             return self._run(closure)
         args: tuple[Any, ...] = () if closure is None else (closure,)
