@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import extremes, norms, reduce, scan, statistics
+from .. import distances, extremes, reduce, scan, statistics
 from .. import sort as order
 
 
@@ -41,10 +41,10 @@ class Reductions:
     nanquantile = statistics.nanquantile
     cov = statistics.cov
     corrcoef = statistics.corrcoef
-    norm = norms.norm
-    dist = norms.dist
-    histc = norms.histc
-    bincount = norms.bincount
+    norm = distances.norm
+    dist = distances.dist
+    histc = distances.histc
+    bincount = distances.bincount
     sort = order.sort
     argsort = order.argsort
     msort = order.msort
