@@ -159,9 +159,7 @@ def conv(x: Any, w: Any, b: Any, out: tuple[int, ...], settings: Settings) -> An
 
 
 def _spread(g: Any, sizes: tuple[int, ...], kernel: tuple[int, ...], settings: Settings) -> Any:
-    """Return g [sample, channel, *out] as [channel, *, sample] with the zeros in and around it that turn the
-    transposed convolution into a plain one of stride 1.
-    """
+    """Return g as [channel, *, sample], with the zeros that make the transposed convolution one of stride 1."""
     stride, padding, dilation, _ = settings
     lengths = [s + (k - 1) * d for s, k, d in zip(sizes, kernel, dilation, strict=True)]
     buffer = np.zeros((g.shape[1], *lengths, g.shape[0]), g.dtype)

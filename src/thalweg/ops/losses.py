@@ -8,7 +8,7 @@ from ..core import dtype as _dtype
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ._coerce import as_tensor
-from .arithmetic import ne
+from .arithmetic import le, lt, ne, where
 from .nll import nll_loss
 from .pointwise import abs as _abs
 from .pointwise import square
@@ -18,7 +18,7 @@ from .softmax import log_softmax
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-__all__ = ["cross_entropy", "l1_loss", "mse_loss", "nll_loss"]
+__all__ = ["cross_entropy", "huber_loss", "l1_loss", "legacy", "mse_loss", "nll_loss", "reduced", "smooth_l1_loss"]
 
 
 def reduced(loss: Any, reduction: str, who: str) -> Any:
@@ -100,6 +100,40 @@ def l1_loss(
     return _weighted(_abs(x - y), weight, reduction, "l1_loss")
 
 
+def smooth_l1_loss(
+    input: Any,
+    target: Any,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    r"""Mean (or sum) of ``d² / (2 beta)`` where the difference \|d\| < beta, else ``|d| - beta / 2``."""
+    reduction = legacy(reduction, size_average, reduce)
+    if beta < 0:
+        raise _Setting(f"smooth_l1_loss: beta must be a number >= 0, got {beta}.")
+    x, y = _pair(input, target, "smooth_l1_loss")
+    d = _abs(x - y)
+    if beta == 0:
+        return reduced(d, reduction, "smooth_l1_loss")
+    loss: Any = where(lt(d, beta), square(d) * (0.5 / beta), d - 0.5 * beta)
+    return reduced(loss, reduction, "smooth_l1_loss")
+
+
+def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Tensor:
+    r"""Mean (or sum) of ``d² / 2`` where the difference \|d\| <= delta, else ``delta (|d| - delta / 2)`` (Huber 1964)."""
+    if delta <= 0:
+        raise _Setting(f"huber_loss: delta must be a number > 0, got {delta}.")
+    x, y = _pair(input, target, "huber_loss")
+    d = _abs(x - y)
+    loss: Any = where(le(d, delta), square(d) * 0.5, (d - 0.5 * delta) * delta)
+    return _weighted(loss, weight, reduction, "huber_loss")
+
+
+class _Setting(ArgumentError, RuntimeError):
+    """A setting out of range: PyTorch raises RuntimeError."""
+
+
 def _weighted(loss: Any, weight: Any, reduction: str, who: str) -> Any:
     """Reduce a loss, its elements weighted where weights are given (the mean then divides by their sum)."""
     if weight is None:
@@ -133,7 +167,7 @@ def cross_entropy(
     reduction = legacy(reduction, size_average, reduce)
     x, y = as_tensor(input), as_tensor(target)
     if not 0 <= label_smoothing <= 1:
-        raise _Smoothing(f"cross_entropy: label_smoothing must lie in [0, 1], got {label_smoothing}.")
+        raise _Setting(f"cross_entropy: label_smoothing must lie in [0, 1], got {label_smoothing}.")
     if x.ndim == 0:
         raise ShapeError("cross_entropy: at least one dim (the classes) is required, got a 0-d input.")
     axis = 0 if x.ndim == 1 else 1
@@ -146,10 +180,6 @@ def cross_entropy(
     return loss * (1 - label_smoothing) + _uniform_part(logp, y, axis, weight, ignore_index, reduction) * (
         label_smoothing / x._data.shape[axis]
     )
-
-
-class _Smoothing(ArgumentError, RuntimeError):
-    """PyTorch raises RuntimeError here."""
 
 
 def _per_class(weight: Any, ndim: int, axis: int) -> Any:

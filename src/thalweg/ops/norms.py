@@ -209,7 +209,7 @@ def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float 
     square = x * x
     shape = x._data.shape
     if x.ndim == 3:
-        widths = (0, 0, size // 2, (size - 1) // 2)
+        widths: tuple[int, ...] = (0, 0, size // 2, (size - 1) // 2)
         mean: Any = avg_pool2d(pad(square.unsqueeze(1), widths), (size, 1), stride=1).squeeze(1)  # type: ignore[attr-defined]
     else:
         widths = (0, 0, 0, 0, size // 2, (size - 1) // 2)
