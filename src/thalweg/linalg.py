@@ -1,6 +1,7 @@
 """Linear algebra under PyTorch's names: factors, systems, norms and products of matrices and of stacks of them."""
 
 from .errors import LinAlgError as LinAlgError
+from .ops.einsum import linalg_cross as cross
 from .ops.linalg_factors import cholesky as cholesky
 from .ops.linalg_factors import cholesky_ex as cholesky_ex
 from .ops.linalg_factors import lu as lu
@@ -16,6 +17,7 @@ from .ops.linalg_norms import matrix_norm as matrix_norm
 from .ops.linalg_norms import norm as norm
 from .ops.linalg_norms import vecdot as vecdot
 from .ops.linalg_norms import vector_norm as vector_norm
+from .ops.linalg_products import linalg_vander as vander
 from .ops.linalg_products import matrix_exp as matrix_exp
 from .ops.linalg_products import matrix_power as matrix_power
 from .ops.linalg_products import multi_dot as multi_dot
@@ -32,3 +34,40 @@ from .ops.linalg_spectral import eigh as eigh
 from .ops.linalg_spectral import eigvalsh as eigvalsh
 from .ops.linalg_spectral import svd as svd
 from .ops.linalg_spectral import svdvals as svdvals
+
+__all__ = [
+    "LinAlgError",
+    "cholesky",
+    "cholesky_ex",
+    "cond",
+    "cross",
+    "det",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "inv_ex",
+    "lstsq",
+    "lu",
+    "lu_factor",
+    "lu_factor_ex",
+    "lu_solve",
+    "matrix_exp",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "multi_dot",
+    "norm",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "solve_ex",
+    "solve_triangular",
+    "svd",
+    "svdvals",
+    "tensorinv",
+    "tensorsolve",
+    "vander",
+    "vecdot",
+    "vector_norm",
+]

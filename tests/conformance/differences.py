@@ -23,6 +23,16 @@ class Difference:
 
 
 DIFFERENCES: tuple[Difference, ...] = (
+    Difference("asinh", "inplace", "PyTorch has no derivative of the form in place; here there is one"),
+    Difference("acosh", "inplace", "PyTorch has no derivative of the form in place; here there is one"),
+    Difference("atanh", "inplace", "PyTorch has no derivative of the form in place; here there is one"),
+    Difference("vander", "gradient", "PyTorch writes over what its own derivative needs; here it is differentiable"),
+    Difference(
+        "nn.functional.scaled_dot_product_attention",
+        "*",
+        "attention weights are dropped at random, by another generator than PyTorch's",
+        lambda case: case.kwargs.get("dropout_p", 0.0) > 0,
+    ),
     Difference(
         "Tensor.addbmm_",
         "inplace",
@@ -34,6 +44,18 @@ DIFFERENCES: tuple[Difference, ...] = (
         "inplace",
         "PyTorch resizes the written tensor; here a write in place never changes a shape",
         lambda case: case.args[0].ndim < 2,
+    ),
+    Difference(
+        "cholesky_inverse",
+        "forward",
+        "PyTorch's forward mode disagrees with difference quotients here, ours agrees with them",
+        lambda case: case.kwargs.get("upper", False) is False,
+    ),
+    Difference(
+        "linalg.norm",
+        "second",
+        "the second derivative of a norm at 0 is taken as 0, where PyTorch gives NaN",
+        lambda case: case.variant == "subgradients_at_zero",
     ),
 )
 

@@ -357,7 +357,7 @@ def check_values(mine: Any, theirs: Any, name: str) -> tuple[str | None, bool]:
 
 
 def differentiable(values: Any, kind: Any) -> list[Any]:
-    return [v for v in flat(values) if isinstance(v, kind) and v.requires_grad]
+    return [v for v in flat(values) if isinstance(v, kind) and v.requires_grad and v.numel()]
 
 
 def check_gradients(

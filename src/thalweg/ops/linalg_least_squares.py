@@ -16,6 +16,7 @@ from .linalg_factors import ArgumentFault
 from .linalg_norms import matrix_norm
 from .linalg_solve import _inv
 from .linalg_spectral import svdvals
+from .products import matmul
 from .return_types import show
 
 if TYPE_CHECKING:
@@ -113,8 +114,7 @@ def _lstsq_forward(a: Any, b: Any, rcond: float, driver: str) -> Any:
     a, b = np.broadcast_to(a, batch + a.shape[-2:]), np.broadcast_to(b, batch + b.shape[-2:])
     k = b.shape[-1]
     x = np.zeros((*batch, m, k), b.dtype)
-    below = np.zeros((*batch, max(n - m, 0), k), b.dtype)  # what the factorization leaves of B: its squares add up to
-    rank = np.zeros(batch, np.int64)  # the residual
+    rank = np.zeros(batch, np.int64)
     s = np.zeros((*batch, min(n, m)), b.dtype)
     prefix = "d" if a.dtype == np.float64 else "s"
     solve = getattr(routines, prefix + driver)
@@ -122,18 +122,18 @@ def _lstsq_forward(a: Any, b: Any, rcond: float, driver: str) -> Any:
         tall = np.zeros((max(n, m), k), b.dtype)
         tall[:n] = b[at]
         if driver == "gels":
-            _, found, info = solve(a[at], tall)
+            _, found, _ = solve(a[at], tall)
         elif driver == "gelsy":
             size = int(getattr(routines, prefix + "gelsy_lwork")(n, m, k, rcond)[0])
-            _, found, _, rank[at], info = solve(a[at], tall, np.zeros((m, 1), np.int32), rcond, size)
+            _, found, _, rank[at], _ = solve(a[at], tall, np.zeros((m, 1), np.int32), rcond, size)
         elif driver == "gelsd":
             size, integers, _ = getattr(routines, prefix + "gelsd_lwork")(n, m, k, rcond)
-            found, s[at], rank[at], info = solve(a[at], tall, int(size), integers, rcond)
+            found, s[at], rank[at], _ = solve(a[at], tall, int(size), integers, rcond)
         else:
             size = int(getattr(routines, prefix + "gelss_lwork")(n, m, k, rcond)[0])
-            _, found, s[at], rank[at], info, _ = solve(a[at], tall, rcond, size)
-        x[at], below[at] = found[:m], found[m:n]
-    return x, below, rank, s
+            _, found, s[at], rank[at], _, _ = solve(a[at], tall, rcond, size)
+        x[at] = found[:m]
+    return x, rank, s
 
 
 def _lstsq_rule_a(g: Any, a: Any, b: Any, a_shape: Any, rcond: float) -> Any:
@@ -148,7 +148,7 @@ _lstsq: Primitive = Primitive(
     "linalg_lstsq",
     _lstsq_forward,
     [_lstsq_rule_a, _lstsq_rule_b],
-    outputs=("x", "below", "rank", "s"),
+    outputs=("x", "rank", "s"),
 )
 
 
@@ -185,16 +185,19 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
     if b.ndim < 2 or b._data.shape[-2] != n:
         raise ShapeError(f"lstsq: shapes {a._data.shape} and {b._data.shape} do not fit A X = B.")
     bound = np.finfo(a._data.dtype).eps * max(n, m) if rcond is None else rcond
-    x, below, rank, s = apply(_lstsq, (a, b), (bound, driver or "gelsy"))
+    x, rank, s = apply(_lstsq, (a, b), (bound, driver or "gelsy"))
     rank._told("lstsq")  # whether there are residuals depends on values
     full = driver == "gels" or bool((rank._data == min(n, m)).all())
     none = TensorBase._wrap(np.empty((0,), a._data.dtype))
-    residuals = (below * below).sum(-2).detach() if n > m and full and driver != "gelsy" and driver else none
+    residuals = none
+    if n > m and full and driver not in (None, "gelsy"):
+        left = matmul(a, x) - b
+        residuals = (left * left).sum(-2)
     return linalg_lstsq(
         x.squeeze(-1) if vector else x,
         residuals,
         TensorBase._wrap(np.empty((0,), np.int64)) if driver == "gels" else rank,
-        s if driver in ("gelsd", "gelss") else none,
+        s.detach() if driver in ("gelsd", "gelss") else none,
     )
 
 

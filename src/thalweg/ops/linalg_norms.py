@@ -117,15 +117,20 @@ def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = F
     if ord == "nuc" or ord in (2, -2):
         moved = t.permute(*[k for k in range(t.ndim) if k not in (row, column)], row, column)
         s = svdvals(moved)
-        found = s.sum(-1) if ord == "nuc" else s.amax(-1) if ord == 2 else s.amin(-1)
+        found = s.sum(-1) if ord == "nuc" else _largest(s, s.ndim - 1) if ord == 2 else s.amin(-1)
         return found.reshape(kept(tuple(t._data.shape), (row, column))) if keepdim else found
     if isinstance(ord, str) or abs(ord) not in (1, math.inf):
         raise ArgumentFault(f"matrix_norm: ord must be 'fro', 'nuc', ±1, ±2 or ±inf, got {ord!r}.")
     summed, over = (row, column) if abs(ord) == 1 else (column, row)
     sums = vector_norm(t, 1, summed, True)
-    found = sums.amax(over, True) if ord > 0 else sums.amin(over, True)
+    found = _largest(sums, over, True) if ord > 0 else sums.amin(over, True)
     shape = tuple(n for k, n in enumerate(t._data.shape) if k not in (row, column))
     return found if keepdim else found.reshape(shape)
+
+
+def _largest(sizes: Any, axis: int, keepdim: bool = False) -> Any:
+    """Return the largest of numbers >= 0; 0 where there are none."""
+    return apply(_vector_norm, (sizes,), (math.inf, (axis,), keepdim))
 
 
 def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:

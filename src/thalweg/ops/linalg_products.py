@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.primitive import Primitive, apply
-from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
 from ._coerce import as_tensor
 from ._linalg import square, type_of
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["linalg_vander", "matrix_exp", "matrix_power", "multi_dot"]
 
 
+_zeroth_power: Primitive = Primitive(
+    "linalg_matrix_power",
+    lambda a: np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape).copy(),
+    [lambda g: g * 0],
+)
+
+
 def matrix_power(A: Any, n: int) -> Tensor:
     """Square matrices to the whole power `n`, by repeated squaring; the inverse's power where n < 0."""
     a: Any = as_tensor(A)
@@ -29,7 +36,7 @@ def matrix_power(A: Any, n: int) -> Tensor:
     if not isinstance(n, (int, np.integer)):
         raise DTypeError(f"matrix_power: n must be an integer, got {n!r}.")
     if n == 0:
-        return TensorBase._wrap(np.broadcast_to(np.eye(shape[-1], dtype=a._data.dtype), shape).copy())  # type: ignore[return-value]
+        return apply(_zeroth_power, (a,))
     base = inv(a) if n < 0 else a
     n, out = abs(int(n)), None
     while n:
@@ -74,7 +81,7 @@ def multi_dot(tensors: Any) -> Tensor:
         xs[0] = xs[0].unsqueeze(0)
     if last:
         xs[-1] = xs[-1].unsqueeze(-1)
-    for x, y in zip(xs, xs[1:], strict=False):
+    for x, y in pairwise(xs):
         if x._data.shape[1] != y._data.shape[0]:
             raise ShapeError(f"multi_dot: shapes {x._data.shape} and {y._data.shape} cannot be multiplied.")
     split = _best_splits([xs[0]._data.shape[0], *(x._data.shape[1] for x in xs)])
@@ -130,12 +137,11 @@ _powers: Primitive = Primitive(
 
 def linalg_vander(x: Any, *, N: int | None = None) -> Tensor:
     """Powers 0 to N - 1 of the elements of vectors [..., n], as rows: the Vandermonde matrix [..., n, N]."""
-    t = as_tensor(x)
-    if not t.ndim:
-        raise ShapeError("vander: at least one dim is required, got a 0-d tensor.")
+    t: Any = as_tensor(x)
+    t = t if t.ndim else t.reshape(1)
     count = t._data.shape[-1] if N is None else N
     if N is not None and N <= 1:
         raise ShapeError(f"vander: N must be > 1, got {N}.")
     if t._data.dtype.kind == "b":
-        t = t.long()  # type: ignore[attr-defined]
+        t = t.long()
     return apply(_powers, (t,), (count,))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...core import dtype as _dtype
 from ...core.tensor import TensorBase
 from ...errors import ArgumentError, ShapeError
-from .. import create, reduce, shape
+from .. import create, limits, reduce, shape
 from .._coerce import one_dim
 
 if TYPE_CHECKING:
@@ -127,9 +127,11 @@ class Conversions:
         """The address of the first element."""
         return self._data.__array_interface__["data"][0]
 
-    def is_floating_point(self: Any) -> Any:
-        """Whether the elements are floating-point numbers."""
-        return self._data.dtype.kind == "f"
+    is_floating_point = limits.is_floating_point
+    is_complex = limits.is_complex
+    is_signed = limits.is_signed
+    is_nonzero = limits.is_nonzero
+    is_same_size = limits.is_same_size
 
     @property
     def T(self: Any) -> Tensor:
@@ -143,22 +145,41 @@ class Conversions:
             raise ShapeError(f"mT: at least 2 dims are required, got shape {self._data.shape}.")
         return shape.transpose(self, -2, -1)
 
-    def new_tensor(self: Any, data: Any, *, dtype: Any = None, requires_grad: Any = False) -> Tensor:
+    mH = mT
+
+    @property
+    def H(self: Any) -> Tensor:
+        """The transpose of a matrix."""
+        if self.ndim not in (0, 2):
+            raise ShapeError(f"H: a matrix is required, got shape {self._data.shape}.")
+        return shape.transpose(self, 0, 1) if self.ndim else self
+
+    def new_tensor(
+        self: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
         """A new tensor from `data`, of this one's type."""
-        return create.tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+        return create.tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_zeros(self: Any, *size: Any, dtype: Any = None, requires_grad: Any = False) -> Tensor:
+    def new_zeros(
+        self: Any, *shape: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
         """Zeros of a shape, of this tensor's type."""
-        return create.zeros(*size, dtype=dtype or self.dtype, requires_grad=requires_grad)
+        return create.zeros(*shape, size=size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_ones(self: Any, *size: Any, dtype: Any = None, requires_grad: Any = False) -> Tensor:
+    def new_ones(
+        self: Any, *shape: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
         """Ones of a shape, of this tensor's type."""
-        return create.ones(*size, dtype=dtype or self.dtype, requires_grad=requires_grad)
+        return create.ones(*shape, size=size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_empty(self: Any, *size: Any, dtype: Any = None, requires_grad: Any = False) -> Tensor:
+    def new_empty(
+        self: Any, *shape: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
         """An uninitialised tensor of a shape, of this tensor's type."""
-        return create.empty(*size, dtype=dtype or self.dtype, requires_grad=requires_grad)
+        return create.empty(*shape, size=size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_full(self: Any, size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: Any = False) -> Tensor:
+    def new_full(
+        self: Any, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
         """One value in a shape, of this tensor's type."""
-        return create.full(size, fill_value, dtype=dtype or self.dtype, requires_grad=requires_grad)
+        return create.full(size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
