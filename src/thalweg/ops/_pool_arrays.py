@@ -143,7 +143,10 @@ def average(x: Any, plan: Plan, with_padding: bool, divisor: int | None) -> Any:
     out = x[(*both, *taps[0])].copy("K")
     for tap in taps[1:]:
         out += x[(*both, *tap)]
-    out *= _shares(plan, with_padding, divisor).astype(x.dtype)
+    share = _shares(plan, with_padding, divisor)
+    if x.dtype.kind != "f":
+        return np.trunc(out * share).astype(x.dtype)
+    out *= share.astype(x.dtype)
     return out
 
 

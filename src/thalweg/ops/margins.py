@@ -78,8 +78,10 @@ def soft_margin_loss(
     return reduced(-logsigmoid(y * x), reduction, "soft_margin_loss")  # type: ignore[operator]
 
 
-def _classes(input: Any, target: Any, who: str, per_class: bool) -> tuple[Any, Any, bool]:
+def _classes(input: Any, target: Any, who: str, per_class: bool, reduction: str) -> tuple[Any, Any, bool]:
     """Return the input [N, C], the target [N] or [N, C], and whether there was a batch dim."""
+    if reduction not in ("none", "mean", "sum"):
+        raise ArgumentError(f"{who}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}.")
     x, y = as_tensor(input), as_tensor(target)
     if y._data.dtype != np.int64:
         raise DTypeError(f"{who}: class indices of type int64 are required, got {y.dtype}.")
@@ -113,7 +115,10 @@ def multi_margin_loss(
     reduction = legacy(reduction, size_average, reduce)
     if p not in (1, 2):
         raise ArgumentError(f"multi_margin_loss: p must be 1 or 2, got {p}.")
-    x, y, batched = _classes(input, target, "multi_margin_loss", False)
+    w: Any = None if weight is None else as_tensor(weight)
+    if w is not None and w.ndim != 1:
+        raise ArgumentError(f"multi_margin_loss: a weight of one dim is required, got shape {w._data.shape}.")
+    x, y, batched = _classes(input, target, "multi_margin_loss", False, reduction)
     classes = x._data.shape[1]
     if y._data.size and (y._data.min() < 0 or y._data.max() >= classes):
         raise _Refused(f"multi_margin_loss: class indices in [0, {classes - 1}] are required, got {y._data}.")
@@ -121,8 +126,7 @@ def multi_margin_loss(
     terms = (margin - gather(x, 1, column) + x).clamp_min(0)  # type: ignore[operator]
     if p == 2:
         terms = terms * terms
-    if weight is not None:
-        w: Any = as_tensor(weight)
+    if w is not None:
         if w._data.shape != (classes,):
             raise _Refused(f"multi_margin_loss: a weight of shape ({classes},) is required, got {w._data.shape}.")
         terms = terms * w[y].unsqueeze(1)
@@ -136,7 +140,7 @@ def multilabel_margin_loss(
 ) -> Tensor:
     """``Σ_{i, j} max(0, 1 - x[y[j]] + x[i]) / C`` over right classes y[j] (listed up to the first -1) and wrong ones i."""
     reduction = legacy(reduction, size_average, reduce)
-    x, y, batched = _classes(input, target, "multilabel_margin_loss", True)
+    x, y, batched = _classes(input, target, "multilabel_margin_loss", True, reduction)
     n, classes = x._data.shape
     y._told("multilabel_margin_loss")
     listed = np.cumprod(y._data >= 0, axis=1).astype(bool)

@@ -87,6 +87,8 @@ def batch_norm(
     otherwise by the running ones.
     """
     x = _floating(input, "batch_norm")
+    if x._data.shape == (0,):
+        return x
     if x.ndim < 2:
         raise ShapeError(f"batch_norm: at least 2 dims are required, got shape {x._data.shape}.")
     shape = x._data.shape
@@ -201,7 +203,7 @@ class _Groups(ArgumentError, RuntimeError):
 
 def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """``x / (k + alpha * mean of x² over size neighbouring channels)^beta`` (Krizhevsky et al. 2012)."""
-    x = _floating(input, "local_response_norm")
+    x: Any = as_tensor(input)
     if x.ndim < 3:
         raise ShapeError(f"local_response_norm: at least 3 dims are required, got shape {x._data.shape}.")
     if x._data.size == 0:

@@ -53,9 +53,10 @@ class _BadPad(ShapeError):
 
 def _source(n: int, before: int, after: int, mode: str) -> Any:
     """Return which element each padded place repeats."""
+    if mode == "circular":  # around what is left after cropping
+        first, left = max(-before, 0), n - max(-before, 0) - max(-after, 0)
+        return first + np.arange(-max(before, 0), left + max(after, 0)) % left
     places = np.arange(-before, n + after)
-    if mode == "circular":
-        return places % n
     if mode == "replicate":
         return np.clip(places, 0, n - 1)
     period = max(2 * (n - 1), 1)

@@ -166,8 +166,8 @@ def _avg_pool(
 ) -> Any:
     who = f"avg_pool{k}d"
     x, batched = _prepared(input, k, who)
-    if x._data.dtype.kind != "f":
-        raise DTypeError(f"{who}: a floating-point tensor is required, got {x.dtype}.")
+    if x._data.dtype.kind == "b":
+        raise DTypeError(f"{who}: numbers are required, got {x.dtype}.")
     if divisor == 0:
         raise _Setting(f"{who}: divisor_override must not be 0.")
     plan = _plan(x._data.shape[2:], kernel, stride, padding, 1, ceil, who)

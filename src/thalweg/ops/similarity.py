@@ -62,8 +62,8 @@ def _broadcast(x: Any, y: Any, who: str) -> tuple[Any, Any]:
 
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """``‖x₁ - x₂ + eps‖_p`` over the last dim."""
-    x, y = _common(x1, x2, "pairwise_distance")
-    return vector_norm(x - y + eps, p, -1, keepdim)
+    x: Any = as_tensor(x1)
+    return vector_norm(x - x2 + eps, p, -1, keepdim)
 
 
 def pdist(input: Any, p: float = 2.0) -> Tensor:

@@ -31,13 +31,13 @@ def _columns(x: Any, settings: Pairs) -> Any:
     kernel, dilation, padding, stride = settings
     out = _places(x.shape[2:], settings)
     view = arrays._windows(arrays._padded(x, padding), kernel, stride, dilation, out)
-    return view.reshape(x.shape[0], -1, out[0] * out[1])
+    return view.reshape(x.shape[0], x.shape[1] * kernel[0] * kernel[1], out[0] * out[1])
 
 
 def _summed(cols: Any, sizes: tuple[int, ...], settings: Pairs) -> Any:
     kernel, dilation, padding, stride = settings
     out = _places(sizes, settings)
-    view = cols.reshape(cols.shape[0], -1, *kernel, *out)
+    view = cols.reshape(cols.shape[0], cols.shape[1] // (kernel[0] * kernel[1]), *kernel, *out)
     full = tuple(n + 2 * p for n, p in zip(sizes, padding, strict=True))
     total = np.zeros((*view.shape[:2], *full), cols.dtype)
     for p, q in np.ndindex(*kernel):

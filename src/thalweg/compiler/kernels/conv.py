@@ -9,11 +9,12 @@ results do not depend on the number of threads.
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from ..threads import run_parts
 
 __all__ = ["GROUP", "correlate", "weight_gradient"]
 
@@ -21,8 +22,6 @@ FAST = {"reassoc", "contract", "nsz"}  # NaN and infinity behave as in NumPy
 PIECE = 512  # elements of a row that are worked on at a time
 GROUP = 5  # taps in one pass; their number is filled up with weights of 0
 PARTS = 16  # the rows are divided into so many partial weight gradients, whatever the number of threads
-
-_running = threading.Lock()  # some of Numba's threading layers cannot be entered by two threads
 
 
 @njit(fastmath=FAST, error_model="numpy", cache=True)
@@ -68,16 +67,16 @@ def _one(a: Any, x: Any, o: Any, base: int, w: Any, r: int, t: int, n: int) -> N
         a0[m] += w00 * s0[m] + w01 * s1[m] + w02 * s2[m] + w03 * s3[m] + w04 * s4[m]
 
 
-@njit(fastmath=FAST, error_model="numpy", parallel=True, cache=True)
-def _correlate(x: Any, taps: Any, rows: Any, w: Any, b: Any, out: Any) -> None:
+@njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
+def _correlate(x: Any, taps: Any, rows: Any, w: Any, b: Any, out: Any, start: int, stop: int) -> None:
     channels, n_rows, length = out.shape
     pieces = (length + PIECE - 1) // PIECE
-    for task in prange(n_rows * pieces):
+    a = np.empty((4, PIECE), x.dtype)
+    for task in range(start, stop):
         row = task // pieces
         first = (task - row * pieces) * PIECE
         n = min(PIECE, length - first)
         base = rows[row] + first
-        a = np.empty((4, PIECE), x.dtype)
         r = 0
         while r < channels:
             k = 4 if channels - r >= 4 else 2 if channels - r >= 2 else 1
@@ -152,13 +151,13 @@ def _sums_one(out: Any, x: Any, o: Any, base: int, g: Any, r: int, row: int, fir
     a[t + 4] += a4
 
 
-@njit(fastmath=FAST, error_model="numpy", parallel=True, cache=True)
-def _weight_gradient(x: Any, taps: Any, rows: Any, g: Any, partial: Any) -> None:
+@njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
+def _weight_gradient(x: Any, taps: Any, rows: Any, g: Any, partial: Any, start: int, stop: int) -> None:
     channels, n_rows, length = g.shape
     pieces = (length + PIECE - 1) // PIECE
     tasks = n_rows * pieces
     parts = partial.shape[0]
-    for part in prange(parts):
+    for part in range(start, stop):
         mine = partial[part]
         for task in range(part * tasks // parts, (part + 1) * tasks // parts):
             row = task // pieces
@@ -175,13 +174,14 @@ def _weight_gradient(x: Any, taps: Any, rows: Any, g: Any, partial: Any) -> None
 
 def correlate(x: Any, taps: Any, rows: Any, w: Any, b: Any, out: Any) -> None:
     """Write ``out[o, r, m] = b[o] + Σ_t w[o, t] x[taps[t] + rows[r] + m]``; the taps are a multiple of GROUP."""
-    with _running:
-        _correlate(x, taps, rows, w, b, out)
+    tasks = len(rows) * ((out.shape[2] + PIECE - 1) // PIECE)
+    _correlate(x, taps, rows, w, b, out, 0, 0)  # compiles before threads start
+    run_parts(lambda start, stop: _correlate(x, taps, rows, w, b, out, start, stop), tasks)
 
 
 def weight_gradient(x: Any, taps: Any, rows: Any, g: Any) -> Any:
     """Return ``Σ_{r, m} g[o, r, m] x[taps[t] + rows[r] + m]``, of shape [o, t]."""
     partial = np.zeros((min(PARTS, max(g.shape[1], 1)), g.shape[0], taps.shape[0]), x.dtype)
-    with _running:
-        _weight_gradient(x, taps, rows, g, partial)
+    _weight_gradient(x, taps, rows, g, partial, 0, 0)  # compiles before threads start
+    run_parts(lambda start, stop: _weight_gradient(x, taps, rows, g, partial, start, stop), len(partial))
     return partial.sum(axis=0)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit, prange
+from numba import njit
 
-from .conv import _running
+from ..threads import run_parts
 
 __all__ = ["max_pool", "put"]
 
 
-@njit(error_model="numpy", parallel=True, cache=True)
-def _max_pool(x: Any, windows: Any, out: Any, at: Any) -> None:
+@njit(error_model="numpy", nogil=True, cache=True)
+def _max_pool(x: Any, windows: Any, out: Any, at: Any, start: int, stop: int) -> None:
     """`windows` lists, for each output place, the places of its window (-1: outside)."""
     channels, places, n = out.shape
-    for task in prange(channels * places):
+    for task in range(start, stop):
         c = task // places
         place = task - c * places
         best, where = out[c, place], at[c, place]
@@ -39,10 +39,10 @@ def _max_pool(x: Any, windows: Any, out: Any, at: Any) -> None:
                     where[m] = source if wins else where[m]
 
 
-@njit(error_model="numpy", parallel=True, cache=True)
-def _put(g: Any, at: Any, out: Any) -> None:
+@njit(error_model="numpy", nogil=True, cache=True)
+def _put(g: Any, at: Any, out: Any, start: int, stop: int) -> None:
     channels, places, n = g.shape
-    for c in prange(channels):
+    for c in range(start, stop):
         mine = out[c]
         mine[:] = 0
         for place in range(places):
@@ -53,11 +53,11 @@ def _put(g: Any, at: Any, out: Any) -> None:
 
 def max_pool(x: Any, windows: Any, out: Any, at: Any) -> None:
     """Write the largest element of each window, and its place, for ``x[channel, place, sample]``."""
-    with _running:
-        _max_pool(x, windows, out, at)
+    _max_pool(x, windows, out, at, 0, 0)  # compiles before threads start
+    run_parts(lambda start, stop: _max_pool(x, windows, out, at, start, stop), out.shape[0] * out.shape[1])
 
 
 def put(g: Any, at: Any, out: Any) -> None:
     """Write ``out[c, at[c, p, n], n] += g[c, p, n]`` into zeros."""
-    with _running:
-        _put(g, at, out)
+    _put(g, at, out, 0, 0)  # compiles before threads start
+    run_parts(lambda start, stop: _put(g, at, out, start, stop), len(g))

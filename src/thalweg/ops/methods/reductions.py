@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import distances, extremes, reduce, scan, statistics
+from .. import distances, extremes, reduce, scan, softmax, statistics
 from .. import sort as order
 
 
@@ -12,6 +12,8 @@ class Reductions:
     __slots__ = ()
 
     sum = reduce.sum
+    log_softmax = softmax.log_softmax
+    softmax = softmax.softmax
     mean = reduce.mean
     nansum = reduce.nansum
     nanmean = reduce.nanmean
