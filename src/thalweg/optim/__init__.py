@@ -2,6 +2,7 @@
 
 from . import lr_scheduler as lr_scheduler
 from . import schedules as schedules
+from . import swa_utils as swa_utils
 from .adam import Adam as Adam
 from .adam import AdamW as AdamW
 from .adam import AMSGrad as AMSGrad
@@ -9,6 +10,8 @@ from .adam import Yogi as Yogi
 from .adaptive import Adadelta as Adadelta
 from .adaptive import Adagrad as Adagrad
 from .adaptive import RMSprop as RMSprop
+from .checkpoints import load_state as load_state
+from .checkpoints import save_state as save_state
 from .classic import ASGD as ASGD
 from .classic import SGLD as SGLD
 from .classic import Rprop as Rprop
@@ -26,3 +29,13 @@ from .optimizer import Optimizer as Optimizer
 from .schedule_free import ScheduleFreeAdamW as ScheduleFreeAdamW
 from .schedule_free import ScheduleFreeSGD as ScheduleFreeSGD
 from .sgd import SGD as SGD
+from .wrappers import EMA as EMA
+from .wrappers import SWA as SWA
+from .wrappers import Accumulate as Accumulate
+from .wrappers import ClipAdaptive as ClipAdaptive
+from .wrappers import ClipNorm as ClipNorm
+from .wrappers import ClipValue as ClipValue
+from .wrappers import Constrain as Constrain
+from .wrappers import Lookahead as Lookahead
+from .wrappers import SkipNonFinite as SkipNonFinite
+from .wrappers import Wrapper as Wrapper
