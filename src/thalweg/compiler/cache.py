@@ -66,16 +66,16 @@ def _circumstances() -> bytes:
 class Kernel:
     """One compiled function of a generated source."""
 
-    __slots__ = ("_checked", "function", "name", "source")
+    __slots__ = ("function", "name", "ready", "source")
 
     def __init__(self, function: Any, name: str, source: str) -> None:
         self.function = function
         self.name = name
         self.source = source
-        self._checked = False
+        self.ready = False
 
     def __call__(self, *args: Any) -> Any:
-        if self._checked:
+        if self.ready:
             return self.function(*args)
         return self._first(args)
 
@@ -91,7 +91,7 @@ class Kernel:
                 raise
             except Exception:  # noqa: BLE001  (a damaged file can fail in any way)
                 self.function = _in_memory(self.source, self.name)
-        self._checked = True
+        self.ready = True
         return self.function(*args)
 
 

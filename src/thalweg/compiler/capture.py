@@ -349,11 +349,12 @@ class Capture:
 
 
 def _tensor_guard(tensor: TensorBase) -> Guard:
-    shape, kind, needs = tensor._data.shape, tensor._data.dtype, tensor._node is not None
+    strides, shape, kind, needs = tensor._data.strides, tensor._data.shape, tensor._data.dtype, tensor._node is not None
 
     def holds() -> bool:
         data = tensor._data
-        return data.shape == shape and data.dtype == kind and (tensor._node is not None) is needs
+        same = data.shape == shape and data.dtype == kind and data.strides == strides
+        return same and (tensor._node is not None) is needs
 
     return Guard(f"a tensor of shape {shape} changed its shape, dtype or requires_grad", holds)
 

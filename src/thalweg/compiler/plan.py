@@ -1,41 +1,550 @@
-"""Programs too large to unroll."""
+"""Large programs: fused loops, products in BLAS, convolutions in their kernels, the rest in NumPy, in memory planned ahead.
+
+A *register* holds the array of one value. Buffers are made once and shared by values whose lives do not overlap;
+an optimizer's result is computed straight into its tensor where nobody reads the old elements later.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..core.inplace import bump
+from ..core.modes import restore, silence
+from ..core.moves import EXPAND
 from ..core.tensor import TensorBase
-from .interpret import interpret
-from .program import Array, Program
+from ..errors import CaptureError
+from .cache import Kernel, load
+from .decompose import decompose
+from .fuse import Node, group, is_reduction, outside_use, reduced_axes
+from .interpret import evaluate
+from .nest import Nest, Operand, write_nest
+from .passes import eliminate_dead, merge_equal
+from .program import Array, Input, Operation, Program, Value
+from .threads import blas_threads, run_parts
 
 __all__ = ["Plan"]
 
+_PAYS = 1 << 16  # elements of a loop from which a second thread pays
+_PRODUCT_PAYS = 1 << 22  # multiplications of a product from which a second thread pays
+_OWN_KERNELS = {
+    "convolution", "convolution_input", "convolution_weight", "max_pool2d", "max_pool3d", "pool_put", "pool_take", "avg_pool2d",
+    "avg_pool3d", "avg_pool_back",
+}  # fmt: skip
+
+
+class _Root:
+    """One piece of memory: its register, and the registers of its flat form and of views of it."""
+
+    __slots__ = ("array", "buffer", "flat", "order", "register", "size", "views")
+
+    def __init__(self, register: int, array: Array, order: tuple[int, ...]) -> None:
+        self.register = register
+        self.array = array  # a prototype: the shape, the type and the strides are right
+        self.order = order  # axes from the outermost in memory to the innermost
+        self.flat = -1
+        self.views: list[tuple[int, int, Operation]] = []
+        self.size = array.size
+        self.buffer: int | None = None
+
+
+def memory_order(array: Array) -> tuple[int, ...] | None:
+    """Return the axes as they lie in memory, outermost first, or None if there are gaps."""
+    order = tuple(sorted(range(array.ndim), key=lambda k: (-abs(array.strides[k]), array.shape[k] == 1, k)))
+    return order if array.transpose(order).flags.c_contiguous else None
+
+
+def empty_in_order(shape: tuple[int, ...], order: tuple[int, ...], dtype: Any, zeros: bool = False) -> Array:
+    """Return an array whose axes lie in memory in `order`."""
+    make = np.zeros if zeros else np.empty
+    return make(tuple(shape[k] for k in order), dtype).transpose(np.argsort(order).tolist())
+
 
 class Plan:
-    def __init__(self, program: Program, strict: bool) -> None:
-        self.program = program
+    """A program made ready to run again and again on the same shapes."""
+
+    def __init__(self, program: Program, strict: bool = False) -> None:
+        self.program = merge_equal(eliminate_dead(decompose(program)))
+        self.flats: dict[int, Array] = {}
+        self.kept: list[Array] = []
         self.notes: list[str] = []
-        self.source = ""
+        self.strict = strict
+        self.registers: list[Any] = []
+        self.roots: dict[Value, _Root] = {}
+        self.register_of: dict[Value, int] = {}
+        self.prototypes: dict[Value, Array] = {}
+        self.items: list[Callable[[list[Any]], None]] = []
+        self.nests: list[Nest] = []
+        self.fallbacks: list[str] = []
+        self.tensors: list[tuple[_Root, Input]] = []
+        self.arguments: list[tuple[_Root, int]] = []
+        self.grads: list[tuple[_Root, Input]] = []
+        self.settings = np.zeros(max(len(self.program.of_kind("setting")), 1))
+        nodes = group(self.program)
+        self.outside = outside_use(nodes, self.program)
+        self.targets = self.in_place(nodes)
+        ordered = _sorted(nodes)
+        self.last_use = self.lives(ordered)
+        self.free: dict[tuple[int, Any], list[Array]] = {}
+        self.pinned = {v for v in self.program.wanted()}
+        self.bind_inputs()
+        kernels: list[tuple[int, Nest]] = []
+        for position, node in enumerate(ordered):
+            self.place(node, kernels)
+            self.release(position)
+        self.source = "\n\n".join(n.source for n in self.nests)
+        self.attach(kernels)
+        self.finish()
+
+    # Registers
+
+    def register(self, array: Any = None) -> int:
+        self.registers.append(array)
+        return len(self.registers) - 1
+
+    def root(self, value: Value, array: Array, keep: bool = True) -> _Root:
+        order = memory_order(array)
+        if order is None:
+            raise CaptureError(f"compile: {value!r} does not lie in one piece of memory.")
+        root = _Root(self.register(array if keep else None), array, order)
+        self.roots[value] = root
+        self.register_of[value] = root.register
+        self.prototypes[value] = array
+        return root
+
+    def bind_inputs(self) -> None:
+        k = 0
+        for given in self.program.inputs:
+            value = given.value
+            if given.kind == "setting":
+                whole = self.settings[k : k + 1]
+                self.root(value, whole.reshape(()))
+                k += 1
+            elif given.kind == "constant":
+                self.root(value, np.ascontiguousarray(given.source).reshape(value.shape))
+            elif given.kind == "argument":
+                self.arguments.append((self.root(value, np.empty(value.shape, value.dtype), False), given.source))
+            elif given.kind == "tensor":
+                data = given.source._data
+                whole = data if memory_order(data) is not None else np.ascontiguousarray(data)
+                self.tensors.append((self.root(value, whole, False), given))
+            else:
+                self.grads.append((self.root(value, np.empty(value.shape, value.dtype), False), given))
+
+    # Writing results where they belong
+
+    def in_place(self, nodes: list[Node]) -> dict[Value, Input]:
+        """Return which results can be computed straight into the tensor that takes them, ordering nodes accordingly."""
+        readers: dict[Value, set[Node]] = {}
+        through_view: dict[Value, set[Node]] = {}
+        views: dict[Value, Value] = {}
+        for node in nodes:
+            for op in node.operations:
+                for x in op.inputs:
+                    if not isinstance(x, Value):
+                        continue
+                    base = x
+                    while base in views:
+                        base = views[base]
+                    readers.setdefault(base, set()).add(node)
+                    if base is not x:
+                        through_view.setdefault(base, set()).add(node)
+                    if node.kind == "view":
+                        views[op.outputs[0]] = x
+        given = {id(i.source): i for i in self.program.of_kind("tensor")}
+        made = {out: (n, op) for n in nodes for op in n.operations for out in op.outputs}
+        wanted = set(self.program.results)
+        taken: set[Value] = set()
+        found: dict[Value, Input] = {}
+        for write in self.program.writes:
+            value = write.value
+            source = given.get(id(write.source))
+            if write.kind != "tensor" or value is None or value in taken or source is None or value not in made:
+                continue
+            node, op = made[value]
+            fits = node.kind == "loop" and not is_reduction(op) and value.shape == source.value.shape
+            fits = fits and value.dtype == source.value.dtype and source.value not in wanted
+            fits = fits and write.source._data.flags.c_contiguous and write.source._data.flags.writeable
+            fits = fits and node not in through_view.get(source.value, set())
+            fits = fits and not any(w.value is source.value for w in self.program.writes)
+            others = readers.get(source.value, set()) - {node}
+            if not fits or any(r.comes_after(node) for r in others):
+                continue
+            node.after |= others
+            found[value] = source
+            taken.add(value)
+        return found
+
+    # Lives of buffers
+
+    def lives(self, ordered: list[Node]) -> dict[int, list[Value]]:
+        """Return, by position, the values that own memory and are not needed after it."""
+        base: dict[Value, Value] = {}
+        last: dict[Value, int] = {}
+        for position, node in enumerate(ordered):
+            for op in node.operations:
+                for x in op.inputs:
+                    if isinstance(x, Value):
+                        last[base.get(x, x)] = position
+                for out in op.outputs:
+                    if node.kind == "view" and isinstance(op.inputs[0], Value):
+                        base[out] = base.get(op.inputs[0], op.inputs[0])
+                    last.setdefault(base.get(out, out), position)
+        for value in self.program.wanted():
+            last.pop(base.get(value, value), None)
+        found: dict[int, list[Value]] = {}
+        for value, position in last.items():
+            found.setdefault(position, []).append(value)
+        return found
+
+    def buffer(self, value: Value, order: tuple[int, ...]) -> Array:
+        """Return memory for a value: freed memory of the same size if there is some."""
+        waiting = self.free.get((value.size, value.dtype))
+        flat = waiting.pop() if waiting else np.empty(max(value.size, 1), value.dtype)[: value.size]
+        shaped = flat.reshape(tuple(value.shape[k] for k in order)).transpose(np.argsort(order).tolist())
+        self.flats[id(shaped)] = flat
+        self.kept.append(shaped)
+        return shaped
+
+    def release(self, position: int) -> None:
+        for value in self.last_use.get(position, ()):
+            root = self.roots.get(value)
+            if root is not None and id(root.array) in self.flats and value not in self.targets:
+                self.free.setdefault((value.size, value.dtype), []).append(self.flats[id(root.array)])
+
+    # Placing nodes
+
+    def place(self, node: Node, kernels: list[tuple[int, Nest]]) -> None:
+        if node.kind == "loop":
+            self.place_loop(node, kernels)
+            return
+        op = node.operations[0]
+        if node.kind == "view" and self.place_view(op):
+            return
+        if node.kind == "product" and self.place_product(op):
+            return
+        self.place_other(op)
+
+    def place_view(self, op: Operation) -> bool:
+        """Make a value a view of its input's memory, if it is one."""
+        x = op.inputs[0]
+        out = op.outputs[0]
+        if not isinstance(x, Value):
+            return False
+        source = self.prototypes[x]
+        view = op.primitive.forward(source, *op.params)
+        if view is not source and not np.may_share_memory(view, source):
+            return False
+        root = self.roots[x]
+        register = self.register(None)
+        self.roots[out] = root
+        self.prototypes[out] = view
+        self.register_of[out] = register
+        root.views.append((register, self.register_of[x], op))
+        if self.registers[root.register] is not None:
+            self.registers[register] = op.primitive.forward(self.registers[self.register_of[x]], *op.params)
+        return True
+
+    def flat(self, root: _Root) -> int:
+        """Return the register of the flat form of a root."""
+        if root.flat < 0:
+            root.flat = self.register(None)
+            array = self.registers[root.register]
+            if array is not None:
+                self.registers[root.flat] = array.transpose(root.order).reshape(-1)
+        return root.flat
+
+    def operand(self, value: Value, shape: tuple[int, ...], view: Array | None = None) -> Operand:
+        """Return where a value lies, with a stride for each axis of `shape`."""
+        root = self.roots[value]
+        array = self.prototypes[value] if view is None else view
+        spread = np.broadcast_to(array, shape)
+        width = array.dtype.itemsize
+        base = root.array.__array_interface__["data"][0]
+        offset = (array.__array_interface__["data"][0] - base) // width
+        return Operand(self.flat(root), offset, tuple(s // width for s in spread.strides))
+
+    def place_loop(self, node: Node, kernels: list[tuple[int, Nest]]) -> None:
+        shape = node.shape
+        order = self.loop_order(node)
+        places: dict[Value, Operand] = {}
+        made = {out for op in node.operations for out in op.outputs}
+        stored = set()
+        for op in node.operations:
+            for x in op.inputs:
+                if isinstance(x, Value) and x not in made and x not in places:
+                    places[x] = self.operand(x, shape)
+        for op in node.operations:
+            out = op.outputs[0]
+            if is_reduction(op):
+                kept = tuple(1 if k in reduced_axes(op) else n for k, n in enumerate(shape))
+                self.root(out, self.buffer(out, tuple(range(len(out.shape)))))
+                places[out] = self.operand(out, shape, self.prototypes[out].reshape(kept))
+                stored.add(out)
+            elif out in self.outside:
+                target = self.targets.get(out)
+                if target is not None:
+                    root = self.roots[target.value]
+                    self.roots[out] = root
+                    self.prototypes[out] = root.array
+                    self.register_of[out] = root.register
+                else:
+                    self.root(out, self.buffer(out, order))
+                places[out] = self.operand(out, shape)
+                stored.add(out)
+        nest = write_nest(f"loop{len(self.nests) + 1}", node.operations, shape, order, places, stored)
+        self.nests.append(nest)
+        kernels.append((len(self.items), nest))
+        self.items.append(_nothing)
+
+    def loop_order(self, node: Node) -> tuple[int, ...]:
+        """Return the order of axes in which most of the memory of a loop lies."""
+        votes: dict[tuple[int, ...], int] = {}
+        straight = tuple(range(len(node.shape)))
+        for op in node.operations:
+            for x in op.inputs:
+                if isinstance(x, Value) and x in self.prototypes and x.shape == node.shape:
+                    order = memory_order(self.prototypes[x])
+                    if order is not None:
+                        votes[order] = votes.get(order, 0) + 1
+            target = self.targets.get(op.outputs[0])
+            if target is not None:
+                votes[straight] = votes.get(straight, 0) + 2
+        return max(votes, key=lambda o: (votes[o], o == straight)) if votes else straight
+
+    def place_product(self, op: Operation) -> bool:
+        x, y = op.inputs
+        out = op.outputs[0]
+        if not isinstance(x, Value) or not isinstance(y, Value) or out.shape == ():
+            return False
+        a, b = self.register_of[x], self.register_of[y]
+        if len(out.shape) == 2 and self.turned(out):
+            array = self.buffer(out, (1, 0))
+            self.root(out, array)
+            self.items.append(_Product(a, b, array.T, True, out.size * x.shape[-1]))
+        else:
+            array = self.buffer(out, tuple(range(len(out.shape))))
+            self.root(out, array)
+            self.items.append(_Product(a, b, array, False, out.size * x.shape[-1]))
+        return True
+
+    def turned(self, value: Value) -> bool:
+        """Return whether every user of a matrix looks at its transpose."""
+        users = [op for op in self.program.operations if value in op.inputs]
+        if not users or value in self.pinned:
+            return False
+        for op in users:
+            name = op.primitive.name
+            flips = name == "t" or (name == "permute" and op.params[0] == (1, 0)) or (name == "transpose" and set(op.params) == {0, 1})
+            if not flips:
+                return False
+        return True
+
+    def place_other(self, op: Operation) -> None:
+        """Run an operation with its own forward, and give its results places."""
+        name = op.primitive.name
+        if name not in _OWN_KERNELS and not op.draws and op.primitive.forward is not EXPAND.forward:
+            if self.strict:
+                raise CaptureError(f"compile: {name} has no kernel, and strict=True refuses NumPy (at {op.line}).")
+            self.fallbacks.append(name)
+        probes = [_probe(self.prototypes[x]) if isinstance(x, Value) else x for x in op.inputs]
+        with np.errstate(all="ignore"):
+            outs = _trial(op, probes)
+        roots = []
+        for value, out in zip(op.outputs, outs, strict=True):
+            order = memory_order(out) or tuple(range(out.ndim))
+            roots.append(self.root(value, empty_in_order(value.shape, order, value.dtype), False))
+        inputs = [self.register_of[x] if isinstance(x, Value) else None for x in op.inputs]
+        numbers = [None if isinstance(x, Value) else x for x in op.inputs]
+        self.items.append(_Other(self, op, inputs, numbers, roots))
+
+    # Ready to run
+
+    def attach(self, kernels: list[tuple[int, Nest]]) -> None:
+        """Compile the loops and put them among the items."""
+        if not kernels:
+            return
+        names = tuple(n.name for n in self.nests)
+        made = load(self.source, names)
+        for at, nest in kernels:
+            self.items[at] = _Loop(made[nest.name], nest)
+
+    def finish(self) -> None:
+        program = self.program
+        self.results = [self.register_of[v] for v in program.results]
+        self.copies: list[tuple[int, Any]] = []
+        self.left: list[tuple[int, Any]] = []
+        self.written: list[Any] = []
+        for write in program.writes:
+            if write.kind == "tensor":
+                self.written.append(write.source)
+                if write.value is not None and write.value not in self.targets:
+                    self.copies.append((self.register_of[write.value], write.source))
+                elif write.value is not None and self.targets[write.value].source is not write.source:
+                    self.copies.append((self.register_of[write.value], write.source))
+            elif write.value is None:
+                self.left.append((-1, write.source))
+            else:
+                self.left.append((self.register_of[write.value], write.source))
+        if self.fallbacks:
+            counts = {name: self.fallbacks.count(name) for name in dict.fromkeys(self.fallbacks)}
+            listed = ", ".join(f"{n} ({k}×)" if k > 1 else n for n, k in counts.items())
+            self.notes.append(f"in NumPy, for want of a kernel: {listed}")
+        loops = len(self.nests)
+        products = sum(isinstance(i, _Product) for i in self.items)
+        own = sum(isinstance(i, _Other) and i.op.primitive.name in _OWN_KERNELS for i in self.items)
+        self.notes.insert(0, f"{loops} fused loops, {products} products in BLAS, {own} convolutions and poolings")
+
+    def bind(self, root: _Root, array: Array) -> None:
+        """Put an array into the registers of a root: itself, its flat form, its views."""
+        registers = self.registers
+        if registers[root.register] is array:
+            return
+        registers[root.register] = array
+        if root.flat >= 0:
+            registers[root.flat] = array.transpose(root.order).reshape(-1)
+        for register, source, op in root.views:
+            registers[register] = op.primitive.forward(registers[source], *op.params)
 
     def call(self, arrays: list[Array], settings: Array) -> list[Array]:
-        given = []
-        k = 0
-        for i in self.program.inputs:
-            if i.kind == "argument": given.append(arrays[i.source])
-            elif i.kind == "tensor": given.append(i.source._data)
-            elif i.kind == "grad": given.append(i.source._grad._data)
-            elif i.kind == "constant": given.append(i.source)
-            else:
-                given.append(np.array(settings[k])); k += 1
-        results, writes = interpret(self.program, given)
-        results = [np.array(r) for r in results]
-        writes = [None if w is None else np.array(w) for w in writes]
-        for w, a in zip(self.program.writes, writes, strict=True):
-            if w.kind == "tensor":
-                np.copyto(w.source._data, a); bump(w.source)
-            else:
-                w.source._grad = None if a is None else TensorBase._wrap(a)
+        """Run once on the arguments and the present state; write the state, return the results."""
+        self.settings[: len(settings)] = settings
+        for root, k in self.arguments:
+            self.bind(root, np.ascontiguousarray(arrays[k]))
+        for root, given in self.tensors:
+            data = given.source._data
+            if memory_order(data) != root.order:
+                data = empty_like_order(data, root.order)
+            self.bind(root, data)
+        for root, given in self.grads:
+            self.bind(root, np.ascontiguousarray(given.source._grad._data))
+        registers = self.registers
+        token = silence()
+        blas = blas_threads(1)
+        try:
+            for item in self.items:
+                item(registers)
+        finally:
+            if blas > 1:
+                blas_threads(blas)
+            restore(token)
+        results = [np.array(registers[r]) for r in self.results]
+        for register, tensor in self.left:
+            tensor._grad = None if register < 0 else TensorBase._wrap(np.array(registers[register]))
+        if len(self.copies) > 1:
+            values = [np.array(registers[register]) for register, _ in self.copies]
+        else:
+            values = [registers[register] for register, _ in self.copies]
+        for value, (_, tensor) in zip(values, self.copies, strict=True):
+            np.copyto(tensor._data, value)
+        for tensor in self.written:
+            bump(tensor)
         return results
+
+
+def empty_like_order(data: Array, order: tuple[int, ...]) -> Array:
+    """Return a copy of `data` whose axes lie in memory in `order`."""
+    out = empty_in_order(data.shape, order, data.dtype)
+    out[...] = data
+    return out
+
+
+def _nothing(registers: list[Any]) -> None:
+    """Hold the place of a loop until it is compiled."""
+
+
+def _probe(prototype: Array) -> Array:
+    """Return zeros that lie in memory as the prototype does."""
+    order = memory_order(prototype)
+    return empty_in_order(prototype.shape, order or tuple(range(prototype.ndim)), prototype.dtype, zeros=True)
+
+
+def _trial(op: Operation, probes: list[Any]) -> tuple[Array, ...]:
+    """Run an operation on zeros to see how its results lie; a draw is not counted."""
+    if op.draws:
+        out = op.outputs[0]
+        return (np.empty(out.shape, out.dtype),)
+    try:
+        return evaluate(op, probes)
+    except (ValueError, ArithmeticError, IndexError, np.linalg.LinAlgError):  # it does not like zeros
+        return tuple(np.empty(o.shape, o.dtype) for o in op.outputs)
+
+
+def _sorted(nodes: list[Node]) -> list[Node]:
+    """Return the nodes so that each comes after those it depends on."""
+    done: dict[Node, None] = {}
+    for start in sorted(nodes, key=lambda n: n.index):
+        stack = [(start, iter(sorted(start.after, key=lambda n: n.index)))]
+        if start in done:
+            continue
+        while stack:
+            node, rest = stack[-1]
+            for other in rest:
+                if other not in done:
+                    stack.append((other, iter(sorted(other.after, key=lambda n: n.index))))
+                    break
+            else:
+                stack.pop()
+                done.setdefault(node)
+    return list(done)
+
+
+class _Loop:
+    """A fused loop."""
+
+    __slots__ = ("extent", "kernel", "nest", "roots", "threads")
+
+    def __init__(self, kernel: Kernel, nest: Nest) -> None:
+        self.kernel = kernel
+        self.nest = nest
+        self.roots = nest.roots
+        self.extent = nest.extent
+        self.threads = nest.splits and nest.size >= _PAYS
+
+    def __call__(self, registers: list[Any]) -> None:
+        args = [registers[r] for r in self.roots]
+        if self.threads:
+            kernel = self.kernel
+            if not kernel.ready:
+                kernel(*args, 0, 0)
+            run_parts(lambda first, last: kernel(*args, first, last), self.extent)
+        else:
+            self.kernel(*args, 0, self.extent)
+
+
+class _Product:
+    """A product of matrices into a buffer."""
+
+    __slots__ = ("a", "b", "out", "threads", "turned")
+
+    def __init__(self, a: int, b: int, out: Array, turned: bool, work: int) -> None:
+        self.a, self.b, self.out, self.turned = a, b, out, turned
+        self.threads = out.ndim == 2 and work >= _PRODUCT_PAYS
+
+    def __call__(self, registers: list[Any]) -> None:
+        x, y = registers[self.a], registers[self.b]
+        if self.turned:
+            x, y = y.T, x.T
+        out = self.out
+        if self.threads:
+            run_parts(lambda first, last: np.matmul(x[first:last], y, out=out[first:last]), len(out))
+        else:
+            np.matmul(x, y, out=out)
+
+
+class _Other:
+    """An operation run by its own forward."""
+
+    __slots__ = ("inputs", "numbers", "op", "plan", "roots")
+
+    def __init__(self, plan: Plan, op: Operation, inputs: list[Any], numbers: list[Any], roots: list[_Root]) -> None:
+        self.plan, self.op, self.inputs, self.numbers, self.roots = plan, op, inputs, numbers, roots
+
+    def __call__(self, registers: list[Any]) -> None:
+        arrays = [n if r is None else registers[r] for r, n in zip(self.inputs, self.numbers, strict=True)]
+        for root, out in zip(self.roots, evaluate(self.op, arrays), strict=True):
+            if memory_order(out) != root.order:
+                out = empty_like_order(out, root.order)
+            self.plan.bind(root, out)

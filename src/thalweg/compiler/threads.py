@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..errors import ArgumentError
 
-__all__ = ["get_num_threads", "run_parts", "set_num_threads"]
+__all__ = ["blas_threads", "get_num_threads", "run_parts", "set_num_threads"]
 
 
 def _available() -> int:
@@ -47,6 +53,35 @@ def _workers(count: int) -> ThreadPoolExecutor:
     pool = ThreadPoolExecutor(count, thread_name_prefix="thalweg")
     _pool[:] = [(pid, count, pool)]
     return pool
+
+
+@functools.cache
+def _blas() -> tuple[Any, Any] | None:
+    """Return the functions of NumPy's own OpenBLAS that get and set its number of threads."""
+    folder = Path(np.__file__).resolve().parent.parent / "numpy.libs"
+    for path in sorted(folder.glob("*openblas*")):
+        try:
+            library = ctypes.CDLL(str(path))
+        except OSError:  # pragma: no cover  (a library for another machine)
+            continue
+        for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
+            with contextlib.suppress(AttributeError):
+                return getattr(library, name.format("get")), getattr(library, name.format("set"))
+    return None
+
+
+def blas_threads(count: int) -> int:
+    """Let NumPy's BLAS use `count` threads, if it can be told; return how many it used, or 0 if it cannot.
+
+    Its threads wait busily for more work, in the way of everybody else's; compiled code divides products itself.
+    """
+    found = _blas()
+    if found is None:
+        return 0
+    before = int(found[0]())
+    if before != count:
+        found[1](count)
+    return before
 
 
 def run_parts(work: Callable[[int, int], Any], count: int, threads: int | None = None) -> None:
