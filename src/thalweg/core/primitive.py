@@ -136,6 +136,8 @@ class Primitive:
     def __call__(self, *args: Any) -> Any:
         """Apply to arrays (giving an array) or to tensors (giving a tensor): the language of the rules."""
         n = self.arity
+        if n == 1 and not isinstance(args[0], TensorBase):
+            return self.forward(*args)
         inputs = tuple(args[0]) if n < 0 else args[:n]
         for x in inputs:
             if isinstance(x, TensorBase):
@@ -216,10 +218,25 @@ def _lone(primitive: Primitive, x: TensorBase, params: tuple[Any, ...], modes: M
             out = np.asarray(out)
     t = _new(TensorBase._class)
     t._data = out
-    t._node = t._view = t._grad = t._tangents = None
-    t._version_list = [0]
-    if primitive.view:
-        share_memory(t, x, primitive, params, modes)
+    t._node = t._grad = t._tangents = None
+    memory = out.base
+    if primitive.view and memory is not None and (memory is a or memory is a.base):  # as share_memory does
+        counter = x._version_list
+        known = x._view
+        view = _new(View)
+        view.parent, view.step = known, (primitive, params)
+        if known is None:
+            view.base, view.kind = x, "" if modes.grad else "no_grad"
+        else:
+            view.base, view.kind = known.base, known.kind if modes.grad else "no_grad"
+        view.seen = 0 if counter is None else counter[0]
+        t._view = view
+        t._version_list = counter
+    else:
+        t._view = None
+        t._version_list = [0]
+        if primitive.view:
+            share_memory(t, x, primitive, params, modes)
     if modes.grad and primitive.vjps:
         edge = x._node if x._view is None else x._fresh_node()
         if edge is not None and out.dtype.kind == "f":
@@ -314,6 +331,8 @@ def share_memory(
     memory = result._data.base
     if memory is not None and type(memory) is not _ndarray:
         memory = getattr(memory, "base", memory)  # NumPy's as_strided puts an object of its own between
+        if type(memory) is _ndarray and memory is not source._data and memory.base is not None:
+            memory = memory.base
     data = source._data
     if memory is not data and (memory is None or memory is not data.base):
         return
@@ -321,9 +340,9 @@ def share_memory(
     kind = "output" if not primitive.single else "" if modes.grad else "no_grad"
     view = source._view
     if view is None:
-        result._view = View(source, ((primitive, params),), kind, source._version_list)
+        result._view = View(source, None, (primitive, params), kind, source._version_list)
     else:
-        result._view = View(view.base, (*view.steps, (primitive, params)), kind or view.kind, source._version_list)
+        result._view = View(view.base, view, (primitive, params), kind or view.kind, source._version_list)
 
 
 def _record(

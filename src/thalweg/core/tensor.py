@@ -53,20 +53,32 @@ class Size(tuple[int, ...]):
 class View:
     """How a tensor was cut out of another's memory: the base, the steps from it, and when its node was made."""
 
-    __slots__ = ("base", "kind", "seen", "steps")
+    __slots__ = ("base", "kind", "parent", "seen", "step")
 
     def __init__(
         self,
         base: TensorBase,
-        steps: tuple[tuple[Primitive, tuple[Any, ...]], ...],
+        parent: View | None,
+        step: tuple[Primitive, tuple[Any, ...]],
         kind: str,
         counter: list[int] | None,
     ) -> None:
         self.base = base
-        self.steps = steps
+        self.parent = parent  # the view that this one was cut out of, if not the base itself
+        self.step = step
         # "" | "no_grad" | "output" (one of several) | "function" (a custom one's): all but the first refuse writes
         self.kind = kind
         self.seen = counter[0] if counter is not None else 0
+
+    @property
+    def steps(self) -> tuple[tuple[Primitive, tuple[Any, ...]], ...]:
+        """The steps from the base to this view."""
+        found = []
+        view: View | None = self
+        while view is not None:
+            found.append(view.step)
+            view = view.parent
+        return tuple(found[::-1])
 
 
 def replay(steps: tuple[tuple[Primitive, tuple[Any, ...]], ...], base: Any) -> Any:
@@ -109,13 +121,15 @@ class TensorBase:
 
     def _alias(self) -> Self:
         """Return another object for the same value: same memory, counter and history; no gradient of its own."""
-        t = _new(type(self)._class)
-        t._data = self._data
+        t = self._shell()
         t._node = self._node if self._view is None else self._fresh_node()
-        t._version_list = self._version_list
-        t._view = None
-        t._grad = None
         t._tangents = self._tangents
+        return t
+
+    def _shell(self) -> Self:
+        """Return another object over the same memory and counter, without history."""
+        t = self._wrap(self._data)
+        t._version_list = self._version_list
         return t  # type: ignore[return-value]
 
     # What it is
@@ -157,7 +171,7 @@ class TensorBase:
                 self._node = replay(view.steps, base._alias())._node
             finally:
                 enter(token)
-        elif not isinstance(base._node, Leaf):
+        else:
             raise InPlaceError(
                 f"{view.steps[-1][0].name}: this view was made "
                 + ("under no_grad()" if view.kind == "no_grad" else "together with others")
@@ -184,7 +198,8 @@ class TensorBase:
     @property
     def requires_grad(self) -> bool:
         """Whether gradients are computed for it."""
-        return (self._node if self._view is None else self._fresh_node()) is not None
+        view = self._view
+        return self._node is not None or (view is not None and not view.kind and self._fresh_node() is not None)
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -279,8 +294,7 @@ class TensorBase:
 
     def detach(self) -> Self:
         """Return a tensor over the same memory, outside the graph and without tangents."""
-        t = self._alias()
-        t._node = t._tangents = None
+        t = self._shell()
         if current().recorder is not None:
             current().recorder.operation(moves.DETACH, (self,), (), (t,))  # type: ignore[union-attr]
         return t

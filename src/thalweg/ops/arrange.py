@@ -67,12 +67,13 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Tensor:
     if dims is None or (isinstance(dims, (tuple, list)) and not dims):
         if len(steps) != 1:
             raise ShapeError(f"roll: one shift is required without dims, got {shifts}.")
-        flat = apply(_roll, (reshape(x, -1),), (steps, (0,)))
-        return reshape(flat, x._data.shape)
+        return apply(_roll, (x,), (steps, None))
+    if x._data.ndim == 0:
+        raise _NoDim("roll: a tensor of at least one dim is required with dims, got a 0-d tensor.")
     along = tuple(one_dim(d, x._data.ndim, "roll") for d in shape_of((dims,), "roll"))
     if len(along) != len(steps):
         raise ShapeError(f"roll: as many shifts as dims are required, got {shifts} and {dims}.")
-    return apply(_roll, (x,), (steps, along)) if x._data.size and x._data.ndim else x.clone()  # type: ignore[attr-defined]
+    return apply(_roll, (x,), (steps, along))
 
 
 def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Tensor:
@@ -148,7 +149,7 @@ def repeat_interleave(input: Any, repeats: Any = None, dim: Any = None, *, outpu
             raise ShapeError(f"repeat_interleave: repeats must be >= 0, got {repeats}.")
         shape = x._data.shape or (1,)
         lead, rest = shape[: axis + 1], shape[axis + 1 :]
-        wide = expand(reshape(x, lead + (1,) + rest), lead + (repeats,) + rest)
+        wide = expand(reshape(x, (*lead, 1, *rest)), (*lead, repeats, *rest))
         return flatten(wide.clone() if repeats > 1 else wide, axis, axis + 1)  # type: ignore[attr-defined]
     if counts._data.size not in (1, n):
         raise ShapeError(f"repeat_interleave: {n} counts are required, got {counts._data.size}.")
@@ -219,6 +220,10 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Tens
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = np.array(list(choose(range(x._data.size), r)), np.int64).reshape(-1, r)
     return x[TensorBase._wrap(rows)]
+
+
+class _NoDim(ShapeError, IndexError):
+    """PyTorch raises IndexError where a dim is asked of a 0-d tensor."""
 
 
 class _Negative(ArgumentError, RuntimeError):

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.moves import EXPAND
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ShapeError
 from ._coerce import as_tensor, one_dim
-from .reduce import sum as _sum_of
 from .shape import reshape
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ _diagonal_back: Primitive = Primitive(
     "diag_embed",
     _diagonal_back_forward,
     [lambda g, offset, a, b: _diagonal(g, offset, a, b)],
+    linear=True,
+)
+_trace: Primitive = Primitive(
+    "trace",
+    lambda x: np.trace(x, dtype=x.dtype if x.dtype.kind == "f" else np.int64),
+    [lambda g, x_shape: _diagonal_back(EXPAND(g.reshape((1,)), (min(x_shape),)), 0, 0, 1, x_shape)],
     linear=True,
 )
 _tril: Primitive = Primitive("tril", lambda x, k: np.tril(x, k), [lambda g, k: _tril(g, k)], linear=True)
@@ -126,7 +132,7 @@ def trace(input: Any) -> Tensor:
     x = as_tensor(input)
     if x._data.ndim != 2:
         raise ShapeError(f"trace: a matrix is required, got shape {x._data.shape}.")
-    return _sum_of(apply(_diagonal, (x,), (0, 0, 1)))
+    return apply(_trace, (x,))
 
 
 def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:

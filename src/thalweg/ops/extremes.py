@@ -14,18 +14,19 @@ from ..core.moves import CAST
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
-from . import arithmetic
+from . import arithmetic, return_types
 from ._coerce import as_tensor, one_dim
 from .gather import collected
 from .reduce import _sum, kept, options
-from .return_types import aminmax as _AminmaxResult
-from .return_types import max as _MaxResult
-from .return_types import min as _MinResult
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 __all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "min"]
+
+
+_maximum_reduce: Any = np.maximum.reduce
+_minimum_reduce: Any = np.minimum.reduce
 
 
 def share(g: Any, hit: Any, axes: tuple[int, ...]) -> Any:
@@ -46,11 +47,11 @@ def share_rule(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _largest(x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
-    return np.maximum.reduce(x, axes, keepdims=keepdim)
+    return _maximum_reduce(x, axes, keepdims=keepdim)
 
 
 def _smallest(x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
-    return np.minimum.reduce(x, axes, keepdims=keepdim)
+    return _minimum_reduce(x, axes, keepdims=keepdim)
 
 
 _amax: Primitive = Primitive("amax", _largest, [share_rule])
@@ -93,7 +94,7 @@ def _aminmax_rule(g: Any, x: Any, low: Any, high: Any, axes: tuple[int, ...]) ->
 _aminmax: Primitive = Primitive("aminmax", _aminmax_forward, [_aminmax_rule], outputs=("low", "high"))
 
 
-def aminmax(input: Any, *, dim: Any = None, keepdim: bool = False) -> _AminmaxResult:
+def aminmax(input: Any, *, dim: Any = None, keepdim: bool = False) -> return_types.aminmax:
     """Smallest and largest element over one dim, or of all: ``.min``, ``.max``."""
     x = as_tensor(input)
     axes: tuple[int, ...] = tuple(range(x._data.ndim))
@@ -101,7 +102,7 @@ def aminmax(input: Any, *, dim: Any = None, keepdim: bool = False) -> _AminmaxRe
         axis = one_dim(dim, x._data.ndim, "aminmax")
         axes = (axis,) if x._data.ndim else ()
     _needs_elements(x, axes, "aminmax")
-    return _AminmaxResult(*apply(_aminmax, (x,), (axes, bool(keepdim))))
+    return return_types.aminmax(*apply(_aminmax, (x,), (axes, bool(keepdim))))
 
 
 # Along one dim, with the index
@@ -147,7 +148,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
     if other is not None or isinstance(dim, TensorBase):
         return arithmetic.maximum(input, dim if other is None else other)
     if dim is not None:
-        return _MaxResult(*along_one(_max_dim, input, dim, keepdim))
+        return return_types.max(*along_one(_max_dim, input, dim, keepdim))
     x, axes, _ = options(input, None, False, None, None, "max")
     _needs_elements(x, axes, "max")
     return apply(_max, (x,), (axes, False))
@@ -159,7 +160,7 @@ def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
     if other is not None or isinstance(dim, TensorBase):
         return arithmetic.minimum(input, dim if other is None else other)
     if dim is not None:
-        return _MinResult(*along_one(_min_dim, input, dim, keepdim))
+        return return_types.min(*along_one(_min_dim, input, dim, keepdim))
     x, axes, _ = options(input, None, False, None, None, "min")
     _needs_elements(x, axes, "min")
     return apply(_min, (x,), (axes, False))

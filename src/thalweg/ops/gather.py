@@ -18,6 +18,7 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ._coerce import as_tensor, one_dim, piece
+from .arithmetic import where
 from .reduce import converted
 from .shape import broadcast_to, reshape
 
@@ -76,6 +77,8 @@ def _checked(index: Any, n: int, who: str, negative: bool = False) -> None:
 def an_index(index: Any, who: str) -> TensorBase:
     """Return `index` as a tensor of int64 (or int32)."""
     found = as_tensor(index, who)
+    if found._data.size == 0:
+        return converted(found, "int64")
     if found._data.dtype not in (np.int64, np.int32):
         raise _IndexType(f"{who}: an index of int64 is required, got {found.dtype}.")
     return found
@@ -179,6 +182,8 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Tensor:
         common = list(np.broadcast_shapes(tuple(a), tuple(b)))
         x = broadcast_to(x, (*common[:axis], own, *common[axis + 1 :]))
         at = broadcast_to(at, (*common[:axis], picked, *common[axis + 1 :]))
+        if at._data.size and int(at._data.min()) < 0:
+            at = where(at < 0, at + own, at)  # type: ignore[operator]
     return gather(x, axis, at)
 
 
@@ -323,7 +328,7 @@ _index_copy: Primitive = Primitive(
 _index_fill: Primitive = Primitive(
     "index_fill",
     lambda x, value, index, axis: _index_copy_into(x.copy(), value, index, axis),
-    [_index_zeroed, lambda g, index, axis, value_shape: sum_to(_index_select(g, index, axis), value_shape), None],
+    [_index_zeroed, lambda g, index, axis, value_shape: sum_to(g - _index_zeroed(g, index, axis), value_shape), None],
 )
 _index_fill_tensor: Primitive = Primitive(
     "index_fill", _index_fill.forward, _index_fill.vjps, backward="IndexFillBackward1"

@@ -193,7 +193,8 @@ def _part(part: Any) -> Any:
         step = None if part.step is None else operator.index(part.step)
         if step is not None and step <= 0:
             raise ShapeError(f"index: the step of a slice must be > 0, got {step}; use flip.")
-        return slice(*(None if v is None else operator.index(v) for v in (part.start, part.stop)), step)
+        start, stop = (None if v is None else operator.index(v) for v in (part.start, part.stop))
+        return slice(start, stop, step)
     if isinstance(part, (list, tuple, range, np.ndarray, np.bool_)):
         return _array_part(part)
     try:
@@ -335,6 +336,31 @@ def _only_mask(arrays: list[tuple[int, TensorBase]], view: TensorBase) -> bool:
     return False
 
 
+_WHOLE = slice(None)
+_BOUND = (int, type(None))
+
+
+def _named_after(key: tuple[Any, ...]) -> Primitive | None:
+    """Return the primitive of a plain index of integers, slices, None and Ellipsis; None if it holds anything else."""
+    primitive = _alias
+    for part in key:
+        kind = type(part)
+        if kind is int:
+            primitive = _select
+        elif kind is slice:
+            if type(part.start) not in _BOUND or type(part.stop) not in _BOUND:
+                return None
+            if part.step is not None and (type(part.step) is not int or part.step <= 0):
+                return None
+            if part != _WHOLE:
+                primitive = _slice
+        elif part is None:
+            primitive = _new_dim
+        elif part is not Ellipsis:
+            return None
+    return primitive
+
+
 def getitem(input: Any, key: Any) -> Tensor:
     """The elements that `key` picks: a view for integers, slices and None; a copy for arrays and truth values."""
     data = input._data
@@ -343,6 +369,16 @@ def getitem(input: Any, key: Any) -> Tensor:
         if data.ndim and -data.shape[0] <= key < data.shape[0]:
             return apply(_select, (input,), ((key, Ellipsis),))
         raise OutOfRange(f"index: {key} is out of range for shape {data.shape}.")
+    if kind is slice or kind is tuple or key is None:
+        primitive = _named_after(key if kind is tuple else (key,))
+        if primitive is not None:
+            try:
+                if kind is slice:
+                    return apply(_slice, (input,), ((key, Ellipsis),))
+                key = key if kind is tuple else (key,)
+                return apply(primitive, (input,), (key if Ellipsis in key else (*key, Ellipsis),))
+            except IndexError as error:
+                raise OutOfRange(f"index: {error} (shape {data.shape}).") from None
     basic, arrays = _divided(_parts(key, data.ndim))
     view = _viewed(input, basic, not arrays)
     if not arrays:
@@ -354,16 +390,23 @@ def getitem(input: Any, key: Any) -> Tensor:
 
 
 def setitem(input: TensorBase, key: Any, value: Any) -> None:
-    """Write `value` (broadcast, converted) where `key` points."""
+    """Write `value` (broadcast; converted, except where tensors are the indices) where `key` points."""
+    given = value
     if not isinstance(value, TensorBase):
         value = as_tensor(value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value))
-    value = converted(value, input.dtype)
     basic, arrays = _divided(_parts(key, input._data.ndim))
+    if arrays and given is value and value.dtype is not input.dtype and (value._data.ndim or not _is_mask(key)):
+        raise DTypeError(f"index: a value of {input.dtype} is required where an index is a tensor, got {value.dtype}.")
+    value = converted(value, input.dtype)
     view = _viewed(input, basic, not arrays)
     if not arrays:
         copy_(view, value)
     else:
         _write(view, arrays, value, False)
+
+
+def _is_mask(key: Any) -> bool:
+    return isinstance(key, TensorBase) and key._data.dtype.kind == "b"
 
 
 def _write(view: TensorBase, arrays: list[tuple[int, TensorBase]], value: TensorBase, accumulate: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -240,7 +241,7 @@ def tensor_split(
         for k in range(count):
             cuts.append(cuts[-1] + n // count + (k < n % count))
     view: Any = x
-    return tuple(view[piece(axis, slice(a, max(a, b)))] for a, b in zip(cuts, cuts[1:], strict=False))
+    return tuple(view[piece(axis, slice(a, max(a, b)))] for a, b in pairwise(cuts))
 
 
 def _even_split(input: Any, parts: Any, axis: int, least: int, who: str) -> tuple[Tensor, ...]:

@@ -164,6 +164,8 @@ def masked_scatter_(input: TensorBase, mask: Any, source: Any) -> Tensor:
     """Write the elements of `source`, in order, where `mask` holds."""
     from ..core.inplace import apply_inplace
 
+    if together(input, a_mask(mask, "masked_scatter_"), "masked_scatter_") != input._data.shape:
+        raise ShapeError(f"masked_scatter_: a mask that broadcasts to {input._data.shape} is required.")
     _, src, truth = _scatter_arguments(input, mask, source, "masked_scatter_")
     return apply_inplace(_masked_scatter, input, (src, truth))
 

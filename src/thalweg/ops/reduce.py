@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["all", "any", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "prod", "sum"]
 
-_add_reduce = np.add.reduce
+_add_reduce: Any = np.add.reduce
 _SMALL = 4096  # up to this many elements copying a gradient is cheaper than broadcasting it
 
 
@@ -31,12 +31,10 @@ def kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
 
 def restored(g: Any, axes: tuple[int, ...], x_shape: tuple[int, ...]) -> Any:
     """Spread a reduced gradient over the elements it came from."""
-    if len(axes) == len(x_shape) and type(g) is np.ndarray:
-        if _count(x_shape) <= _SMALL:
-            out = np.empty(x_shape, g.dtype)
-            out.fill(g.item() if g.ndim else g)
-            return out
-        return np.broadcast_to(g.reshape(()), x_shape)
+    if type(g) is np.ndarray and _count(x_shape) <= _SMALL:
+        out = np.empty(x_shape, g.dtype)
+        out[...] = g.reshape(kept(x_shape, axes))
+        return out
     return EXPAND(g.reshape(kept(x_shape, axes)), x_shape)
 
 

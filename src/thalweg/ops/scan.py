@@ -9,14 +9,12 @@ import numpy as np
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
-from . import arithmetic
+from . import arithmetic, return_types
 from ._coerce import as_tensor, one_dim, piece
 from .arrange import _flip
 from .join import cat
 from .reduce import as_float, converted
 from .reduce import sum as _sum_of
-from .return_types import cummax as _CummaxResult
-from .return_types import cummin as _CumminResult
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -39,7 +37,9 @@ def _along(x: TensorBase, dim: Any, who: str) -> int | None:
 
 def _scanned(primitive: Primitive, x: TensorBase, dim: Any, who: str) -> Any:
     axis = _along(x, dim, who)
-    return apply(primitive, (x,), (axis,)) if axis is not None else apply(primitive, (x.reshape(1),), (0,)).reshape(())  # type: ignore[attr-defined]
+    if axis is None:
+        return (x if x._data.dtype.kind == "f" else converted(x, "int64")).clone()  # type: ignore[attr-defined]
+    return apply(primitive, (x,), (axis,))
 
 
 # Sums
@@ -210,14 +210,14 @@ def _pair(primitive: Primitive, input: Any, dim: Any, who: str) -> Any:
     return apply(primitive, (x,), (axis,))
 
 
-def cummax(input: Any, dim: Any = None, *, axis: Any = None) -> _CummaxResult:
+def cummax(input: Any, dim: Any = None, *, axis: Any = None) -> return_types.cummax:
     """Running maximum along `dim` and the index of each: ``.values``, ``.indices``."""
-    return _CummaxResult(*_pair(_cummax, input, dim if axis is None else axis, "cummax"))
+    return return_types.cummax(*_pair(_cummax, input, dim if axis is None else axis, "cummax"))
 
 
-def cummin(input: Any, dim: Any = None, *, axis: Any = None) -> _CumminResult:
+def cummin(input: Any, dim: Any = None, *, axis: Any = None) -> return_types.cummin:
     """Running minimum along `dim` and the index of each: ``.values``, ``.indices``."""
-    return _CumminResult(*_pair(_cummin, input, dim if axis is None else axis, "cummin"))
+    return return_types.cummin(*_pair(_cummin, input, dim if axis is None else axis, "cummin"))
 
 
 # Differences and trapezoids: compositions
@@ -274,22 +274,25 @@ class _NoDim(ShapeError, IndexError):
     """PyTorch raises IndexError here."""
 
 
-def _trapezoids(y: Any, x: Any, dx: Any, dim: int, who: str) -> tuple[Any, int]:
+def _trapezoids(y: Any, x: Any, dx: Any, dim: int, who: str) -> tuple[Any, Any, int]:
+    """Return the sums of neighbours (times their distances), what is left to multiply by, and the dim."""
     y, width, axis = _widths(y, x, dx, dim, who)
     both = y[piece(axis, slice(1, None))] + y[piece(axis, slice(None, -1))]
-    return as_float(both) * width / 2.0, axis  # type: ignore[operator]
+    if isinstance(width, TensorBase):
+        return as_float(both) * width, 0.5, axis  # type: ignore[operator]
+    return as_float(both), width / 2.0, axis
 
 
 def trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """Integral of `y` along `dim` by the trapezoidal rule, over points `x` or a spacing `dx` (default 1)."""
-    pieces, axis = _trapezoids(y, x, dx, dim, "trapezoid")
-    return _sum_of(pieces, axis)
+    pieces, factor, axis = _trapezoids(y, x, dx, dim, "trapezoid")
+    return _sum_of(pieces, axis) * factor
 
 
 def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """Running integral of `y` along `dim` by the trapezoidal rule."""
-    pieces, axis = _trapezoids(y, x, dx, dim, "cumulative_trapezoid")
-    return cumsum(pieces, axis)
+    pieces, factor, axis = _trapezoids(y, x, dx, dim, "cumulative_trapezoid")
+    return cumsum(pieces, axis) * factor
 
 
 trapz = trapezoid

@@ -8,7 +8,6 @@ import numpy as np
 
 from ..core.primitive import Primitive
 from ..core.tensor import TensorBase
-from ..errors import DTypeError
 from . import arithmetic
 from .arithmetic import _where
 from .gather import (
@@ -42,11 +41,18 @@ def _into(ufunc: np.ufunc) -> Any:
 # Products: each share is the product of the others, found from the non-zero ones and the number of zeros.
 
 
-def _others(x: Any, src: Any, index: Any, axis: int) -> tuple[Any, Any, Any, Any]:
-    own, given = _where(x == 0, 1.0, x), _where(src == 0, 1.0, src)
-    product = _scatter_prod(own, given, index, axis)
+def _others(x: Any, src: Any, index: Any, axis: int) -> Any:
+    """Return the product of the non-zero elements, the number of zeros, and (for the next derivative) their sum."""
+    product = _scatter_prod(_where(x == 0, 1.0, x), _where(src == 0, 1.0, src), index, axis)
     zeros = _scatter_add(_number(x == 0, x), _number(src == 0, x), index, axis)
-    return own, given, product, zeros
+    total = _scatter_add(_where(x == 0, x, 0.0), _where(src == 0, src, 0.0), index, axis)
+    return product, zeros, total
+
+
+def _share(x: Any, product: Any, zeros: Any, total: Any) -> Any:
+    rest = product / _where(x == 0, 1.0, x)
+    zeros = zeros - _number(x == 0, x)
+    return _where(zeros == 0, rest, _where(zeros == 1, rest * (total - _where(x == 0, x, 0.0)), 0.0))
 
 
 def _number(truth: Any, like: Any) -> Any:
@@ -55,14 +61,12 @@ def _number(truth: Any, like: Any) -> Any:
 
 
 def _prod_x_rule(g: Any, x: Any, src: Any, index: Any, axis: int) -> Any:
-    own, _, product, zeros = _others(x, src, index, axis)
-    return g * _where(zeros - _number(x == 0, x) > 0, 0.0, product / own)
+    return g * _share(x, *_others(x, src, index, axis))
 
 
 def _prod_src_rule(g: Any, x: Any, src: Any, index: Any, axis: int) -> Any:
-    _, given, product, zeros = _others(x, src, index, axis)
-    left = _gather(zeros, index, axis) - _number(src == 0, x)
-    return _gather(g, index, axis) * _where(left > 0, 0.0, _gather(product, index, axis) / given)
+    found = (_gather(part, index, axis) for part in _others(x, src, index, axis))
+    return _gather(g, index, axis) * _share(src, *found)
 
 
 # Extremes: all that equal the result share its gradient.
@@ -86,6 +90,7 @@ def _extreme_src_rule(g: Any, x: Any, src: Any, index: Any, out: Any, axis: int)
 _scatter_prod: Primitive = Primitive(
     "scatter_reduce", _into(np.multiply), [_prod_x_rule, _prod_src_rule, None], arity=3
 )
+_scatter_total: Primitive = Primitive("scatter_reduce", _scatter_add.forward, _scatter_add.vjps)
 _scatter_max: Primitive = Primitive(
     "scatter_reduce", _into(np.maximum), [_extreme_x_rule, _extreme_src_rule, None], arity=3
 )
@@ -120,7 +125,7 @@ def scatter_reduce(input: Any, dim: int, index: Any, src: Any, reduce: str, *, i
     if reduce in ("prod", "amax", "amin"):
         primitive = {"prod": _scatter_prod, "amax": _scatter_max, "amin": _scatter_min}[reduce]
         return place(primitive, x, source, at, axis)
-    total = place(_scatter_add, x, source, at, axis)
+    total = place(_scatter_total, x, source, at, axis)
     if reduce == "sum":
         return total
     ones = TensorBase._wrap(np.ones(at._data.shape, np.int64))
@@ -138,8 +143,6 @@ def combined(input: Any, dim: int, index: Any, src: Any, reduce: str) -> Tensor:
     if reduce not in ("add", "multiply"):
         raise BadReduce(f"scatter: reduce must be 'add' or 'multiply', got {reduce!r}.")
     x, source, at, axis = scatter_arguments(input, dim, index, src, "scatter")
-    if x._data.dtype.kind == "b":
-        raise DTypeError("scatter: reduce needs numbers, got bool.")
     if source._data.ndim == 0:
         source = TensorBase._wrap(np.full(at._data.shape, source._data))
     return place(_scatter_add if reduce == "add" else _scatter_prod, x, source, at, axis)

@@ -112,7 +112,15 @@ def reshape_as(input: Any, other: TensorBase) -> Tensor:
 
 def view(input: Any, *shape: Any, **named: Any) -> Tensor:
     """The same memory in another shape, or read as another type; an error where that needs a copy."""
-    x = as_tensor(input)
+    x = input if isinstance(input, TensorBase) else as_tensor(input)
+    n = 1
+    for k in shape:  # the frequent case: sizes
+        if type(k) is not int or k < 0:
+            break
+        n *= k
+    else:
+        if n == x._data.size and shape and x._data.flags.c_contiguous:
+            return apply(_view, (x,), (shape,))
     if "dtype" in named:
         shape = (named.pop("dtype"),)
     given = shape or _named(named, "size", "view")
@@ -155,7 +163,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return reshape(x, 1)
     if first == last:
         return x  # type: ignore[return-value]
-    return apply(_view, (x,), (shape[:first] + (math.prod(shape[first : last + 1]),) + shape[last + 1 :],))
+    return apply(_view, (x,), ((*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]),))
 
 
 def unflatten(input: Any, dim: int, sizes: Any) -> Tensor:
@@ -189,7 +197,7 @@ def transpose(input: Any, dim0: int, dim1: int) -> Tensor:
     """Two dims exchanged."""
     x = as_tensor(input)
     a, b = one_dim(dim0, x._data.ndim, "transpose"), one_dim(dim1, x._data.ndim, "transpose")
-    return apply(_transpose, (x,), (a, b)) if x._data.ndim else x  # type: ignore[return-value]
+    return apply(_transpose, (x,), (a, b)) if x._data.ndim else apply(_permute, (x,), ((),))
 
 
 def swapaxes(input: Any, axis0: int, axis1: int) -> Tensor:
@@ -230,7 +238,7 @@ def movedim(input: Any, source: Any, destination: Any) -> Tensor:
 
 def unsqueeze(input: Any, dim: int) -> Tensor:
     """A dim of size 1 put in at `dim`."""
-    x = as_tensor(input)
+    x = input if isinstance(input, TensorBase) else as_tensor(input)
     return apply(_unsqueeze, (x,), (one_dim(dim, x._data.ndim + 1, "unsqueeze"),))
 
 
@@ -280,7 +288,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     except ValueError:
         shapes = ", ".join(str(x._data.shape) for x in xs)
         raise ShapeError(f"broadcast_tensors: shapes that broadcast together are required, got {shapes}.") from None
-    return tuple(expand(x, shape) for x in xs)
+    return tuple(x if x._data.shape == shape else expand(x, shape) for x in xs)  # type: ignore[misc]
 
 
 def _atleast(tensors: tuple[Any, ...], n: int) -> Any:

@@ -11,13 +11,10 @@ from ..core import dtype as _dtype
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
+from . import return_types
 from ._coerce import as_tensor, one_dim, piece
 from .extremes import along_one, value_rule
 from .gather import _scatter_sum
-from .return_types import kthvalue as _KthvalueResult
-from .return_types import mode as _ModeResult
-from .return_types import sort as _SortResult
-from .return_types import topk as _TopkResult
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -63,14 +60,14 @@ def _ordered(input: Any, dim: Any, descending: bool, who: str) -> Any:
     return apply(_sort, (x,), (axis, bool(descending)))
 
 
-def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> _SortResult:
+def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> return_types.sort:
     """The elements in order along `dim`, and where they were: ``.values``, ``.indices``; always stable.
 
     >>> import thalweg as tw
     >>> tw.sort(tw.tensor([3, 1, 2])).indices
     tensor([1, 2, 0])
     """
-    return _SortResult(*_ordered(input, dim, descending, "sort"))
+    return return_types.sort(*_ordered(input, dim, descending, "sort"))
 
 
 def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
@@ -102,7 +99,7 @@ def _topk_forward(x: Any, k: int, axis: int, largest: bool) -> tuple[Any, Any]:
 _topk: Primitive = Primitive("topk", _topk_forward, [_sorted_rule], outputs=("values", "indices"))
 
 
-def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> _TopkResult:
+def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> return_types.topk:
     """The `k` largest (or smallest) elements along `dim`, in order, and where they are: ``.values``, ``.indices``."""
     x: Any = as_tensor(input)
     axis = one_dim(dim, x.ndim, "topk")
@@ -110,8 +107,8 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     if not 0 <= k <= n:
         raise ShapeError(f"topk: k must lie in [0, {n}], got {k}.")
     if x.ndim == 0:
-        return _TopkResult(x.clone(), TensorBase._wrap(np.zeros((), np.int64)))
-    return _TopkResult(*apply(_topk, (x,), (k, axis, bool(largest))))
+        return return_types.topk(x.clone(), TensorBase._wrap(np.zeros((), np.int64)))
+    return return_types.topk(*apply(_topk, (x,), (k, axis, bool(largest))))
 
 
 def _kth_forward(x: Any, axis: int, keepdim: bool, k: int) -> tuple[Any, Any]:
@@ -123,14 +120,14 @@ def _kth_forward(x: Any, axis: int, keepdim: bool, k: int) -> tuple[Any, Any]:
 _kthvalue: Primitive = Primitive("kthvalue", _kth_forward, [value_rule], outputs=("values", "indices"))
 
 
-def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> _KthvalueResult:
+def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> return_types.kthvalue:
     """The `k`-th smallest element along `dim`, counted from 1, and where it is: ``.values``, ``.indices``."""
     x = as_tensor(input)
     axis = one_dim(dim, x._data.ndim, "kthvalue")
     n = x._data.shape[axis] if x._data.ndim else 1
     if not 1 <= k <= n:
         raise ShapeError(f"kthvalue: k must lie in [1, {n}], got {k}.")
-    return _KthvalueResult(*along_one(_kthvalue, x, dim, keepdim, (operator.index(k),)))
+    return return_types.kthvalue(*along_one(_kthvalue, x, dim, keepdim, (operator.index(k),)))
 
 
 def _mode_forward(x: Any, axis: int, keepdim: bool) -> tuple[Any, Any]:
@@ -150,9 +147,9 @@ def _mode_forward(x: Any, axis: int, keepdim: bool) -> tuple[Any, Any]:
 _mode: Primitive = Primitive("mode", _mode_forward, [value_rule], outputs=("values", "indices"))
 
 
-def mode(input: Any, dim: int = -1, keepdim: bool = False) -> _ModeResult:
+def mode(input: Any, dim: int = -1, keepdim: bool = False) -> return_types.mode:
     """The most frequent element along `dim` (the smallest of several) and its last index: ``.values``, ``.indices``."""
-    return _ModeResult(*along_one(_mode, input, dim, keepdim))
+    return return_types.mode(*along_one(_mode, input, dim, keepdim))
 
 
 # Distinct values: not differentiable
@@ -173,9 +170,8 @@ def unique(
     axis = None if dim is None else one_dim(dim, data.ndim, "unique")
     if axis is not None and data.ndim == 0:
         data = data.reshape(1)
-    if axis is not None and not data.size:
-        if data.shape[axis] and 0 in data.shape:
-            raise ShapeError(f"unique: slices with elements are required, got shape {data.shape}.")
+    if axis is not None and not data.size and data.shape[axis]:
+        raise ShapeError(f"unique: slices with elements are required, got shape {data.shape}.")
     found = np.unique(data, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
     inverse = found[1].reshape(data.shape) if axis is None else found[1].reshape(-1)
     return _parts(found[0], inverse, found[2], return_inverse, return_counts)
@@ -207,7 +203,8 @@ def unique_consecutive(
         rows = np.moveaxis(data, axis, 0) if data.ndim else data.reshape(1)
         if rows.shape[0] and not rows.size:
             raise ShapeError(f"unique_consecutive: slices with elements are required, got shape {data.shape}.")
-        changed = (rows[1:] != rows[:-1]).reshape(max(rows.shape[0] - 1, 0), -1).any(1)
+        differs = rows[1:] != rows[:-1]
+        changed = differs.any(tuple(range(1, rows.ndim)))
         shape = (rows.shape[0],)
     starts = np.concatenate([np.ones(min(rows.shape[0], 1), bool), changed])
     at = np.flatnonzero(starts)
@@ -223,7 +220,10 @@ def _search(sequence: Any, values: Any, right: bool) -> Any:
     side = "right" if right else "left"
     if sequence.ndim == 1:
         return np.searchsorted(sequence, values, side)  # type: ignore[call-overload]
-    rows, wanted = sequence.reshape(-1, sequence.shape[-1]), values.reshape(-1, values.shape[-1])
+    if not values.size:
+        return np.zeros(values.shape, np.int64)
+    count = values.size // values.shape[-1]
+    rows, wanted = sequence.reshape(count, sequence.shape[-1]), values.reshape(count, values.shape[-1])
     found = [np.searchsorted(row, v, side) for row, v in zip(rows, wanted, strict=True)]  # type: ignore[call-overload]
     return np.array(found, np.int64).reshape(values.shape)
 

@@ -10,12 +10,11 @@ from ..core.moves import EXPAND
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ._coerce import as_tensor, one_dim, piece, reduced_dims
-from .extremes import _needs_elements, along_one, share, value_rule
+from . import return_types
+from ._coerce import as_tensor, one_dim, reduced_dims
+from .extremes import along_one, share, value_rule
 from .gather import gather
-from .reduce import as_float, kept, need_float, reduced_count
-from .return_types import median as _MedianResult
-from .return_types import nanmedian as _NanmedianResult
+from .reduce import _add_reduce, as_float, kept, need_float, reduced_count
 from .sort import sort
 
 if TYPE_CHECKING:
@@ -29,21 +28,19 @@ __all__ = [
 # Variance: sum of squared distances from the mean over n - correction.
 
 
-def _centred(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
-    n = reduced_count(x.shape, axes)
-    mean = np.add.reduce(x, axes, None, None, True) / x.dtype.type(n)
-    return mean, x - mean
+def _centred(x: Any, axes: tuple[int, ...]) -> Any:
+    return x - _add_reduce(x, axes, None, None, True) / x.dtype.type(reduced_count(x.shape, axes))
 
 
 def _var_forward(x: Any, axes: tuple[int, ...], keepdim: bool, correction: float) -> Any:
-    mean, d = _centred(x, axes)
+    d = _centred(x, axes)
     divisor = x.dtype.type(max(reduced_count(x.shape, axes) - correction, 0))
     if len(axes) == x.ndim and d.flags.c_contiguous:
         flat = d.reshape(-1)
-        total = np.dot(flat, flat) if flat.size < 1024 else np.add.reduce(np.multiply(flat, flat, out=flat))
+        total = np.dot(flat, flat) if flat.size < 1024 else _add_reduce(np.multiply(flat, flat, out=flat))
         out = np.asarray(total / divisor)
         return out.reshape((1,) * x.ndim) if keepdim else out
-    return np.add.reduce(np.multiply(d, d, out=d), axes, None, None, keepdim) / divisor
+    return _add_reduce(np.multiply(d, d, out=d), axes, None, None, keepdim) / divisor
 
 
 def _mean_kept(x: Any, axes: tuple[int, ...]) -> Any:
@@ -68,7 +65,7 @@ _std: Primitive = Primitive("std", lambda x, axes, keepdim, correction: np.sqrt(
 
 
 def _mean_part(x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
-    return np.add.reduce(x, axes, None, None, keepdim) / x.dtype.type(reduced_count(x.shape, axes))
+    return _add_reduce(x, axes, None, None, keepdim) / x.dtype.type(reduced_count(x.shape, axes))
 
 
 def _mean_share(g: Any, x: Any, axes: tuple[int, ...]) -> Any:
@@ -204,7 +201,7 @@ def median(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = No
     dim = dim if axis is None else axis
     if dim is None:
         return apply(_median, (as_tensor(input),))
-    return _MedianResult(*along_one(_median_dim, input, dim, keepdim, (False,)))
+    return return_types.median(*along_one(_median_dim, input, dim, keepdim, (False,)))
 
 
 def nanmedian(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Any:
@@ -212,7 +209,7 @@ def nanmedian(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any =
     dim = dim if axis is None else axis
     if dim is None:
         return apply(_nanmedian, (as_tensor(input),))
-    return _NanmedianResult(*along_one(_nanmedian_dim, input, dim, keepdim, (True,)))
+    return return_types.nanmedian(*along_one(_nanmedian_dim, input, dim, keepdim, (True,)))
 
 
 # Quantiles: a composition of a sort and two picks
@@ -230,7 +227,7 @@ def _quantile(input: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, s
     _check_quantile(x, share_of, interpolation, who)
     shape = share_of._data.shape
     axis = 0 if dim is None else one_dim(dim, x.ndim, who)
-    lead = (1,) * x.ndim if dim is None else x._data.shape[:axis] + (1,) + x._data.shape[axis + 1 :]
+    lead = (1,) * x.ndim if dim is None or x.ndim == 0 else (*x._data.shape[:axis], 1, *x._data.shape[axis + 1 :])
     rows = x.reshape(-1) if dim is None or x.ndim == 0 else x.movedim(axis, -1)
     if not rows._data.shape[-1]:
         raise ShapeError(f"{who}: at least one element is required, got shape {x._data.shape}.")
@@ -337,7 +334,6 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
         factor = total - correction * (weights * as_tensor(aweights)).sum() / total
     centred = rows - mean
     product = centred @ (centred if weights is None else centred * weights).T
-    factor = factor.clip_low() if hasattr(factor, "clip_low") else factor
     divisor = _not_negative(factor)
     out = product / divisor if isinstance(divisor, TensorBase) else product / float(divisor)
     return out.squeeze() if x.ndim < 2 or rows._data.shape[0] == 1 else out
@@ -345,7 +341,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
 
 def _not_negative(value: Any) -> Any:
     if isinstance(value, TensorBase):
-        return value if value._data > 0 else value * 0
+        return value if value._data > 0 else value * 0  # type: ignore[operator]
     return max(value, 0)
 
 
@@ -369,7 +365,7 @@ def _weights(fweights: Any, aweights: Any, n: int) -> Any:
 
 def corrcoef(input: Any) -> Tensor:
     """Correlation matrix of the rows of `input`, within [-1, 1]."""
-    from .arithmetic import maximum, minimum
+    from .combine import clamp
     from .diagonals import diagonal
 
     x = as_tensor(input)
@@ -380,5 +376,4 @@ def corrcoef(input: Any) -> Tensor:
         return c / c
     deviation = diagonal(c).sqrt()  # type: ignore[attr-defined]
     ratio = c / deviation.reshape(-1, 1) / deviation.reshape(1, -1)
-    one = TensorBase._wrap(np.ones((), c._data.dtype))
-    return maximum(minimum(ratio, one), -one)  # type: ignore[operator]
+    return clamp(ratio, -1, 1)

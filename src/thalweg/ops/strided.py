@@ -154,7 +154,9 @@ def _storage(data: Any) -> tuple[Any, int]:
         if not isinstance(below, np.ndarray):
             break
         owner = below
-    flat = owner.reshape(-1, order="K") if owner.dtype == data.dtype else owner.reshape(-1).view(data.dtype)
+    flat = owner.ravel(order="K")
+    if flat.dtype != data.dtype:
+        flat = flat.view(data.dtype)
     start = data.__array_interface__["data"][0] - flat.__array_interface__["data"][0]
     return flat, start // data.itemsize
 
