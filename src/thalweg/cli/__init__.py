@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     status = 0
     try:
-        status = app.main(given, prog_name="thalweg", standalone_mode=False) or 0
+        # not app.main(): it turns a closed pipe into status 1 by itself
+        with app.make_context("thalweg", given) as context:
+            status = app.invoke(context) or 0
         sys.stdout.flush()
     except click.exceptions.Exit as done:
         status = done.exit_code

@@ -346,3 +346,8 @@ def doctor(as_json: bool) -> int:
     else:
         print_checks(found)
     return 0 if all(check["state"] != "wrong" for check in found) else 1
+
+
+from .atlas import atlas  # noqa: E402  (a group of its own, added to the commands above)
+
+app.add_command(atlas)

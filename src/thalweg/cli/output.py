@@ -22,9 +22,27 @@ WIDTH = 80
 SETTINGS_WIDTH = 24
 
 
-def stdout() -> Console:
+class Output(Console):
+    """A console that leaves a closed pipe to the caller, and no blanks at the ends of lines outside terminals."""
+
+    def on_broken_pipe(self) -> None:
+        """Say that the reader has gone."""
+        raise BrokenPipeError
+
+    def print(self, *things: Any, **more: Any) -> None:
+        """Print as rich does."""
+        if self.is_terminal:
+            super().print(*things, **more)
+            return
+        with self.capture() as caught:
+            super().print(*things, **more)
+        for text in caught.get().splitlines():
+            sys.stdout.write(text.rstrip() + "\n")
+
+
+def stdout() -> Output:
     """Return the console for results: at most 80 columns wide, coloured only on a terminal and without NO_COLOR."""
-    console = Console(highlight=False, soft_wrap=False)
+    console = Output(highlight=False, soft_wrap=False)
     console.width = min(console.width, WIDTH)
     return console
 
@@ -97,35 +115,40 @@ def told(record: Record) -> str:
 
 
 def _interval(summary: Summary) -> str:
-    if summary.interval is None:
-        return ""
-    low, high = summary.interval
-    return f"{number(low)} to {number(high) if math.isfinite(high) else '∞'}" if math.isfinite(low) else "-"
-
-
-def _time(seconds: float) -> str:
-    micro = 1e6 * seconds
-    return f"{micro:.1f} µs" if micro < 100 else f"{micro:.0f} µs" if micro < 1e4 else f"{micro / 1e3:.0f} ms"
+    if summary.interval is None or not math.isfinite(summary.interval[0]):
+        return "-"
+    low, high = (number(x, 4) if math.isfinite(x) else "∞" for x in summary.interval)
+    return f"{low}–{high}"
 
 
 def _head(result: Result) -> list[str]:
-    problem = result.problem
+    problem, config = result.problem, result.config
     curvature = problem.curvature()
-    seeds = result.config.seeds
     lines = [problem.describe() if problem.formula == problem.name else f"{problem.name}: {problem.describe()}"]
+    where = "" if curvature.exact else f" {curvature.where}"
     if curvature.largest > 0:
-        about = "" if curvature.exact else f" {curvature.where}"
         condition = curvature.condition
-        more = f", condition number {condition:.4g}" if condition is not None else ""
-        lines.append(f"Largest stable learning rate of gradient descent{about}: {curvature.limit:.5g}")
-        lines.append(f"  = 2/λ, with the Hessian's largest eigenvalue λ = {curvature.largest:.5g}{more}")
-    elif math.isfinite(curvature.largest):
-        lines.append(f"The Hessian has no positive eigenvalue {curvature.where}: no learning rate is stable there.")
-    length = result.config.budget
-    span = f"{length.epochs:g} epochs" if length.steps is None else f"{length.steps} steps"
-    lines.append(f"{seeds} seed{'s' if seeds > 1 else ''} with {span} each; starts and orders are the same for all")
-    lines.append(f"Goal: a loss of {number(result.goal, 6)}" + _why(result))
+        more = f" (condition number {condition:.4g})" if condition is not None else ""
+        lines.append(f"Largest stable learning rate of gradient descent{where}: {curvature.limit:.5g} = 2/λ,")
+        lines.append(f"  where λ = {curvature.largest:.5g} is the Hessian's largest eigenvalue{more}")
+    else:
+        lines.append(f"No learning rate is stable{where}: the Hessian has no positive eigenvalue there.")
+    span = f"{config.budget.epochs:g} epochs" if config.budget.steps is None else f"{config.budget.steps} steps"
+    if config.seeds > 1:
+        lines.append(f"{config.seeds} seeds, {span} each; every contender has the same starts and orders of rows")
+    else:
+        lines.append(f"One run of {span} each")
+    if problem.rows:
+        lines.append(_rows_in_a_step(result))
+    lines.append(f"Goal: loss {number(result.goal, 6)}{_why(result)}")
     return lines
+
+
+def _rows_in_a_step(result: Result) -> str:
+    batches = [c.batch for c in result.config.contenders]
+    usual = max(set(batches), key=lambda size: (batches.count(size), size))
+    others = [f"{c.label} {c.batch}" for c in result.config.contenders if c.batch != usual]
+    return f"Rows in a step: {usual}" + (f" ({', '.join(others)})" if others else "")
 
 
 def _why(result: Result) -> str:
@@ -133,8 +156,8 @@ def _why(result: Result) -> str:
         return " (as given)"
     best = result.problem.optimum
     if best is None:
-        return " (within 1% of the way from the best found up to the start)"
-    return f" (within 1% of the way from the smallest, {number(best, 6)}, up to the start)"
+        return ", 1% of the way from the best found to the start"
+    return f", 1% of the way from the smallest, {number(best, 6)}, to the start"
 
 
 def print_race(result: Result) -> None:
@@ -149,23 +172,26 @@ def print_race(result: Result) -> None:
 
 
 def _table(result: Result) -> Grid:
-    grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="underline")
+    grid = Grid(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="underline")
+    unit, factor = ("ms", 1e3) if any(s.seconds_per_step >= 0.01 for s in result.summaries) else ("µs", 1e6)
+    several = result.config.seeds >= FEW
     grid.add_column("contender", no_wrap=True)
     grid.add_column("settings", max_width=SETTINGS_WIDTH)
-    grid.add_column("final loss", justify="right", no_wrap=True)
-    if result.config.seeds >= FEW:
+    grid.add_column("loss", justify="right", no_wrap=True)
+    if several:
         grid.add_column("95% interval", no_wrap=True)
     grid.add_column("to goal", justify="right", no_wrap=True)
-    grid.add_column("per step", justify="right", no_wrap=True)
+    grid.add_column(f"{unit}/step", justify="right", no_wrap=True)
     grid.add_column("div.", justify="right", no_wrap=True)
     best = result.best
     for summary, contender in zip(result.summaries, result.config.contenders, strict=True):
-        cells = [contender.label, contender.described(result.problem.rows, fixed=False), number(summary.final)]
-        if result.config.seeds >= FEW:
+        cells = [contender.label, contender.described(fixed=False), number(summary.final)]
+        if several:
             cells.append(_interval(summary))
         steps = summary.steps_to_goal
-        cells += [f"{steps:.0f}" if math.isfinite(steps) else "-", _time(summary.seconds_per_step)]
-        cells.append(str(summary.diverged))
+        cells.append(f"{steps:.0f}" if math.isfinite(steps) else "-")
+        cells.append(f"{factor * summary.seconds_per_step:.0f}")
+        cells.append(str(summary.diverged) if summary.diverged else "-")
         grid.add_row(*cells, style="bold" if summary is best else None)
     return grid
 
@@ -176,9 +202,10 @@ def _tail(result: Result) -> list[str]:
     if best is None:
         lines.append("Every contender diverged.")
     else:
-        lines.append(f"Best: {best.contender}, with a median final loss of {number(best.final, 6)}.")
+        middle = "a median final loss" if result.config.seeds > 1 else "a final loss"
+        lines.append(f"Best: {best.contender}, with {middle} of {number(best.final, 6)}.")
         if result.no_worse:
-            lines.append(f"No evidence of a difference from it over these seeds: {', '.join(result.no_worse)}.")
+            lines.append(f"No evidence of a difference from it: {', '.join(result.no_worse)}.")
     if result.shared_machine:
         lines.append("Times are from a shared machine: several runs at once.")
     if result.path is not None:

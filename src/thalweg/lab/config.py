@@ -22,7 +22,7 @@ from .trial import Budget
 __all__ = ["DEFAULT_EPOCHS", "DEFAULT_SEEDS", "DEFAULT_STEPS", "ProblemSpec", "RaceConfig", "resolve_problem"]
 
 DEFAULT_SEEDS = 5
-DEFAULT_EPOCHS = 20
+DEFAULT_EPOCHS = 10
 DEFAULT_STEPS = 300
 
 

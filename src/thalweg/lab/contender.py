@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .. import optim
 from ..errors import ArgumentError, ThalwegError
-from ..ops.create import zeros
 from ..ops.tensor import Tensor
 from ..problems.base import Problem
 from .methods import DEFAULT_CONTENDERS, ON_FUNCTIONS, Method, all_methods, default_settings, minibatch_size
@@ -44,9 +45,9 @@ class Contender:
         return make(parameters, **dict(self.settings))
 
     def described(self, rows: int = 0, *, fixed: bool = True) -> str:
-        """Return the settings as typed; the batch too where it is part of the rows."""
+        """Return the settings as typed, the batch too where it is part of the rows; without `fixed` no flags of the name."""
         hidden = {} if fixed else all_methods()[self.method].fixed
-        parts = [f"{key}={shown(value)}" for key, value in self.settings if hidden.get(key) != value]
+        parts = [f"{key}={shown(v)}" for key, v in self.settings if not (hidden.get(key) is True and v is True)]
         if 0 < self.batch < rows:
             parts.append(f"batch={self.batch}")
         return " ".join(parts)
@@ -69,16 +70,15 @@ def _typed(key: str, text: str, default: Any, who: str) -> Any:
         raise ArgumentError(f"{who}: {key} must be true or false, got {text!r}.")
     if isinstance(default, str):
         return text
+    several = isinstance(default, (tuple, list))
+    form = f"{len(default)} numbers as in {shown(default)}" if several else "a number"
     try:
-        if isinstance(default, (tuple, list)):
-            parts = tuple(float(part) for part in text.split("/"))
-            if len(parts) != len(default):
-                raise ArgumentError(f"{who}: {key} must be {len(default)} numbers as in 0.9/0.999, got {text!r}.")
-            return parts
-        return float(text)
+        values = tuple(float(part) for part in text.split("/"))
     except ValueError:
-        form = "numbers as in 0.9/0.999" if isinstance(default, (tuple, list)) else "a number"
-        raise ArgumentError(f"{who}: {key} must be {form}, got {text!r}.") from None
+        values = ()
+    if len(values) != (len(default) if several else 1):
+        raise ArgumentError(f"{who}: {key} must be {form}, got {text!r}.")
+    return values if several else values[0]
 
 
 def _batch(text: str, rows: int, who: str) -> int:
@@ -130,7 +130,7 @@ def parse_contender(text: str, problem: Problem, batch: int | None = None) -> Co
     settings = {**default_settings(problem, method, size), **given}
     contender = Contender(method.name, method.name, tuple(settings.items()), size)
     try:
-        contender.optimizer([zeros(1, requires_grad=True)])
+        contender.optimizer(problem.instance(np.random.default_rng(0)).parameters)
     except (ThalwegError, ValueError, TypeError) as error:
         raise ArgumentError(f"-o {text}: {error}") from None
     return contender

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +45,7 @@ METHODS: tuple[Method, ...] = (
     Method("rmsprop", optim.RMSprop, "scaled by a moving average of squared gradients", {"alpha": 0.9}),
     Method("adadelta", optim.Adadelta, "as RMSProp, without a learning rate (Zeiler 2012)"),
     Method("adam", optim.Adam, "both moments, bias-corrected (Kingma and Ba 2015)"),
-    Method("yogi", optim.Yogi, "Adam with a second moment that moves slowly (Zaheer et al. 2018)"),
+    Method("yogi", optim.Yogi, "Adam whose second moment moves slowly (Zaheer et al. 2018)"),
 )
 DEFAULT_CONTENDERS = tuple(method.name for method in METHODS)
 ON_FUNCTIONS = tuple(name for name in DEFAULT_CONTENDERS if name not in ("sgd", "minibatch"))
@@ -55,10 +56,15 @@ def all_methods() -> dict[str, Method]:
     found = {method.name: method for method in METHODS}
     for name, value in vars(optim).items():
         if isinstance(value, type) and issubclass(value, optim.Optimizer) and value.Settings is not None:
-            found.setdefault(
-                name.lower(), Method(name.lower(), value, (value.__doc__ or "").split("\n")[0].rstrip("."))
-            )
+            found.setdefault(name.lower(), Method(name.lower(), value, _summary(value)))
     return found
+
+
+def _summary(optimizer: type[optim.Optimizer]) -> str:
+    """Return the words of the docstring's first sentence, without formulas and marks."""
+    first = (optimizer.__doc__ or "").split("\n")[0]
+    words = re.split(r"[:;] ?``|[;.] |: ", re.sub(r":class:`(\w+)`", r"\1", first))[0].replace("`", "").strip(" .,:")
+    return words if len(words) <= 58 else words[:57].rsplit(" ", 1)[0] + " …"
 
 
 def minibatch_size(rows: int) -> int:
@@ -79,7 +85,7 @@ def default_settings(problem: Problem, method: Method, batch: int) -> dict[str, 
 
     With L the largest eigenvalue of the Hessian: gradient descent takes 1/L, half the largest stable rate. With
     batches of b of n rows the steady error of a regression is near lr·tr(H)/2b of the smallest loss, so the rate is
-    at most 0.05·b/tr(H): the noise then costs about 2.5%. Momentum m multiplies a step by 1/(1-m) in the long run, and
+    at most 0.05·b/tr(H): the noise then costs about 2.5%. (For classes the share is larger.) Momentum m multiplies a step by 1/(1-m) in the long run, and
     its rate is divided by that where there is noise. The adaptive methods move by about lr in each parameter and
     step, whatever the gradient: their rates are parts of the distance to go.
     """
@@ -90,7 +96,7 @@ def default_settings(problem: Problem, method: Method, batch: int) -> dict[str, 
     steep = _rounded(1 / L) if L > 0 else 0.01
     if stochastic:
         trace = problem.curvature().trace or L
-        steep = _rounded(min(1 / L, 0.05 * batch / trace)) if L > 0 else 0.01
+        steep = _rounded(min(1 / L, problem.noise_share * batch / trace)) if L > 0 else 0.01
     if method.optimizer is optim.SGD:
         m = float(method.fixed.get("momentum", 0.0))
         return {"lr": _rounded(steep * (1 - m)) if stochastic else steep} | method.fixed

@@ -46,6 +46,7 @@ SOLID = ("gd", "sgd", "minibatch", "momentum", "nesterov")
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (6, 1, 1, 1)), (0, (2, 1)))
 WIDTH, HEIGHT = 6.6, 4.1  # inches
 BAND_RESAMPLES = 400
+DRAWN_POINTS = 90  # of a curve; all are in curves.csv.gz
 SETTINGS = {
     "svg.hashsalt": "thalweg",
     "font.size": 9,
@@ -55,7 +56,7 @@ SETTINGS = {
     "axes.linewidth": 0.7,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
-    "lines.linewidth": 1.6,
+    "lines.linewidth": 1.5,
     "path.simplify": False,
     "figure.dpi": 100,
 }
@@ -125,6 +126,16 @@ def _curves(records: Sequence[Record], x_of: Callable[[Record], Sequence[float]]
     return x, np.array([r.losses[:points] for r in records])
 
 
+def _spread(x: Array, log_x: bool) -> Array:
+    """Return which points to draw: all, or so many that noise stays readable, evenly spread over the axis."""
+    shown = np.flatnonzero(x > 0) if log_x else np.arange(len(x))
+    if len(shown) <= DRAWN_POINTS:
+        return shown
+    scale = np.log(x[shown]) if log_x else x[shown]
+    wanted = np.linspace(scale[0], scale[-1], DRAWN_POINTS)
+    return shown[np.unique(np.clip(np.searchsorted(scale, wanted), 0, len(shown) - 1))]
+
+
 def _loss_axis(result: Result) -> tuple[float, str, bool]:
     """Return what is taken off the losses, the axis' label, and whether it is logarithmic."""
     finite = [x for r in result.records for x in r.losses if np.isfinite(x)]
@@ -140,30 +151,31 @@ def _loss_picture(result: Result, x_of: Callable[[Record], Sequence[float]], x_n
     below, y_name, log_y = _loss_axis(result)
     seeds = result.config.seeds
     positive = [x - below for r in result.records for x in r.losses if np.isfinite(x) and x > below]
-    floor = min(positive, default=1e-16) / 2
-    ceiling = 20 * max((r.losses[0] - below for r in result.records), default=1.0)
+    start = max((r.losses[0] - below for r in result.records), default=1.0)
+    ceiling = 20 * start
+    floor = max(min(positive, default=0.0) / 2, 1e-16 * start)  # below it rounding is all there is
     for label, look in _labels(result):
         records = result.of(label)
         x, losses = _curves(records, x_of)
         y = np.maximum(losses - below, floor) if log_y else losses
         y = np.where(np.isfinite(y), np.minimum(y, 1e300), np.nan)
-        kept = x > 0 if log_x else np.ones(len(x), bool)
-        if not kept.any():
-            continue
+        kept = _spread(x, log_x)
+        if not np.isfinite(np.median(y, axis=0)[kept]).any():
+            continue  # nothing of it can be drawn
         failed = sum(r.status == "diverged" for r in records)
         name = f"{label} ({failed} of {len(records)} diverged)" if failed else label
         if len(records) >= FEW:
             low, high = _band(y)
-            axes.fill_between(x[kept], low[kept], high[kept], color=look["color"], alpha=0.18, linewidth=0)
+            axes.fill_between(x[kept], low[kept], high[kept], color=look["color"], alpha=0.13, linewidth=0)
             axes.plot(x[kept], np.median(y, axis=0)[kept], label=name, **look)
         else:
             for k, run in enumerate(y):
                 axes.plot(x[kept], run[kept], label=name if k == 0 else None, alpha=0.85, **{**look, "linewidth": 1.1})
-    if log_y:
+    if log_y and axes.lines:
         axes.set_yscale("log")
         top = axes.get_ylim()[1]
         axes.set_ylim(floor, min(top, ceiling))
-    if log_x:
+    if log_x and axes.lines:
         axes.set_xscale("log")
     axes.set_xlabel(x_name)
     axes.set_ylabel(y_name)
@@ -172,7 +184,9 @@ def _loss_picture(result: Result, x_of: Callable[[Record], Sequence[float]], x_n
     how = f"median of {seeds} runs, 95% band" if seeds >= FEW else f"{seeds} run{'s' if seeds > 1 else ''} each"
     title = result.problem.name if len(result.problem.name) < 60 else result.problem.name[:57] + "…"
     axes.set_title(title)
-    figure.legend(loc="outside right upper", frameon=False, title=how, alignment="left", fontsize=8, title_fontsize=8)
+    if axes.lines:
+        look = {"frameon": False, "alignment": "left", "fontsize": 8, "title_fontsize": 8}
+        figure.legend(loc="outside right upper", title=how, **look)
     return figure
 
 
@@ -202,15 +216,18 @@ def trace_picture(problem: FunctionProblem, traces: Sequence[Trace]) -> Any:
 
 
 def _window(problem: FunctionProblem, traces: Sequence[Trace], axis: int) -> tuple[float, float]:
-    """Return the range to show: starts and minimisers, and the paths as far as they stay near these."""
-    anchors = [t.points[0][axis] for t in traces]
-    inside = [m for m in problem.minimisers if all(a <= x <= b for x, (a, b) in zip(m, problem.domain, strict=True))]
-    nearest = [min(inside, key=lambda m: float(np.abs(np.asarray(m) - t.points[0]).max())) for t in traces if inside]
-    anchors += [m[axis] for m in nearest]
+    """Return the range to show: starts, ends, minimisers, and the paths as far as they stay near these."""
+    anchors = []
+    for t in traces:
+        start, end = t.points[0], t.points[-1]
+        far = 3 * max(1.0, float(np.abs(start).max()))
+        ends = [end, *map(np.asarray, problem.minimisers)]
+        near = [x for x in ends if np.isfinite(x).all() and np.abs(x - start).max() <= far]
+        anchors += [start[axis], *(x[axis] for x in near)]
     reach = max(max(anchors) - min(anchors), max(abs(a) for a in anchors), 1e-3)
     values = np.concatenate([t.points[:, axis] for t in traces])
-    centre = sum(anchors) / len(anchors)
-    shown = values[np.isfinite(values) & (np.abs(values - centre) <= 1.5 * reach)]
+    centre = (max(anchors) + min(anchors)) / 2
+    shown = values[np.isfinite(values) & (np.abs(values - centre) <= 1.6 * reach)]
     low, high = min(*anchors, *shown), max(*anchors, *shown)
     margin = 0.12 * max(high - low, 0.3 * reach)
     return low - margin, high + margin
@@ -221,15 +238,20 @@ def _name(trace: Trace) -> str:
 
 
 def _looks(traces: Sequence[Trace]) -> list[dict[str, Any]]:
-    seen: dict[str, int] = {}
+    """Return a colour for each path: its method's, and for a method that comes again one that nobody has."""
+    seen: set[str] = set()
+    others = iter([c for c in OTHERS if c not in {colour(t.contender.method) for t in traces}] * len(traces))
     found = []
     for trace in traces:
-        repeat = seen.get(trace.contender.method, 0)
-        seen[trace.contender.method] = repeat + 1
-        # the same method twice is told apart by its colour here: markers hide dashes
-        shade = colour(trace.contender.method) if not repeat else OTHERS[(repeat - 1) % len(OTHERS)]
-        found.append({"color": shade})
+        method = trace.contender.method
+        found.append({"color": next(others) if method in seen else colour(method)})
+        seen.add(method)
     return found
+
+
+def _legend(figure: Any, traces: Sequence[Trace]) -> None:
+    short = max(len(_name(t)) for t in traces) <= 36
+    figure.legend(loc="outside lower left", frameon=False, ncols=2 if short and len(traces) > 3 else 1, fontsize=8)
 
 
 def _contours(problem: FunctionProblem, traces: Sequence[Trace]) -> Any:
@@ -242,7 +264,8 @@ def _contours(problem: FunctionProblem, traces: Sequence[Trace]) -> Any:
         levels = np.unique(np.quantile(finite, np.linspace(0.004**0.5, 0.985, 16) ** 2))
         if len(levels) > 1:
             masked = np.ma.masked_invalid(values)
-            axes.contourf(*grid, masked, levels=[finite.min(), *levels, finite.max()], cmap="Greys", alpha=0.35)
+            bounds = np.unique([finite.min(), *levels, finite.max()])
+            axes.contourf(*grid, masked, levels=bounds, cmap="Greys", alpha=0.35)
             axes.contour(*grid, masked, levels=levels, colors="#8a8a8a", linewidths=0.5)
     for trace, look in zip(traces, _looks(traces), strict=True):
         points = trace.points
@@ -257,7 +280,7 @@ def _contours(problem: FunctionProblem, traces: Sequence[Trace]) -> Any:
     axes.set_xlabel(problem.variables[0])
     axes.set_ylabel(problem.variables[1])
     axes.set_title(_shortened(problem.formula))
-    figure.legend(loc="outside lower left", frameon=False, ncols=1 if len(traces) < 4 else 2, fontsize=8)
+    _legend(figure, traces)
     return figure
 
 
@@ -300,7 +323,7 @@ def _curve(problem: FunctionProblem, traces: Sequence[Trace]) -> Any:
     axes.set_title(_shortened(problem.formula))
     axes.grid(True, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-    figure.legend(loc="outside lower left", frameon=False, ncols=1 if len(traces) < 4 else 2, fontsize=8)
+    _legend(figure, traces)
     return figure
 
 

@@ -73,6 +73,7 @@ class Problem(ABC):
     source: str = ""
     dtype: _dtype.dtype = _dtype.float64
     optimum: float | None = None  # the smallest value there is, where known
+    noise_share: float = 0.05  # b/tr(H) times this is a learning rate for batches of b rows; see lab.methods
 
     @property
     @abstractmethod

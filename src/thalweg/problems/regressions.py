@@ -72,7 +72,7 @@ class LinearRegression(DataProblem):
     (0.49699, 0.241126)
     """
 
-    formula = "linear regression, half the mean squared error"
+    formula = "linear regression, ½ mean squared error"
 
     def _prepare(self) -> None:
         if self.table.task != "regression":
@@ -95,7 +95,7 @@ class LinearRegression(DataProblem):
 
         def loss(X: Tensor, y: Tensor) -> Tensor:
             residual = X @ w + b - y
-            return (residual * residual).mean() / 2
+            return residual.dot(residual) / (2 * len(y))
 
         return Instance([w, b], loss)
 
@@ -112,6 +112,8 @@ class LinearRegression(DataProblem):
 class LogisticRegression(DataProblem):
     """The cross-entropy of a linear model with two classes (one logit) or more (one per class)."""
 
+    noise_share = 0.5  # gradients of rows that are classified rightly vanish: there is little noise in the end
+
     def _prepare(self) -> None:
         if self.table.task != "classification":
             raise ArgumentError(f"{self.name}: classes as targets are required, got {self.table.task}.")
@@ -119,7 +121,7 @@ class LogisticRegression(DataProblem):
         if self.classes < 2:
             raise DataError(f"{self.name}: at least 2 classes are required, got {self.classes}.")
         self.outputs = 1 if self.classes == 2 else self.classes
-        self.formula = f"logistic regression, cross-entropy of {self.classes} classes"
+        self.formula = f"logistic regression, {self.classes} classes"
         if self.classes == 2:
             X, y = self._arrays
             self._arrays = (X, y.astype(self.dtype.np))

@@ -85,7 +85,9 @@ class _Region:
 
 
 def _never(_: Any) -> Any:
-    raise CheckpointError("checkpoint: the second run of a function cannot itself be differentiated inside the function.")
+    raise CheckpointError(
+        "checkpoint: the second run of a function cannot itself be differentiated inside the function."
+    )
 
 
 def checkpoint(

@@ -11,8 +11,8 @@ from ...core import dtype as _dtype
 from ...core.tensor import TensorBase
 from ...errors import ArgumentError, DTypeError
 from ...ops.create import tensor
-from ...ops.random import Generator
 from ...ops.join import stack
+from ...ops.random import Generator
 from .dataset import Dataset, rows_of
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
