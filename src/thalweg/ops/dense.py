@@ -4,34 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..core.moves import sum_to
-from ..core.primitive import Primitive, apply
+from ..core.primitive import apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
 from ._coerce import as_tensor
-from .products import _mm
+from .products import _addmm, _mm
 from .shape import _t
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 __all__ = ["bilinear", "linear"]
-
-
-def _addmm_forward(bias: Any, x: Any, y: Any) -> Any:
-    out = np.matmul(x, y)
-    out += bias
-    return out
-
-
-# One node for product and bias: the sum costs no second array, and the node has PyTorch's name.
-_addmm: Primitive = Primitive(
-    "addmm",
-    _addmm_forward,
-    [lambda g, bias_shape: sum_to(g, bias_shape), lambda g, y: _mm(g, y.T), lambda g, x: _mm(x.T, g)],
-)
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
@@ -69,7 +52,7 @@ def _rows(shape: tuple[int, ...]) -> int:
 
 def _affine(x: TensorBase, w: TensorBase, b: TensorBase | None) -> Tensor:
     wt = apply(_t, (w,))
-    return apply(_mm, (x, wt)) if b is None else apply(_addmm, (b, x, wt))
+    return apply(_mm, (x, wt)) if b is None else apply(_addmm, (b, x, wt), (1, 1))
 
 
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:

@@ -264,7 +264,7 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Tensor:
 
 
 def _listed(dims: Any) -> list[int]:
-    return [dims] if isinstance(dims, (int, np.integer)) else list(dims)
+    return [int(dims)] if isinstance(dims, (int, np.integer)) else list(dims)
 
 
 def kron(input: Any, other: Any) -> Tensor:

@@ -27,16 +27,18 @@ __all__ = ["cond", "lstsq", "matrix_rank", "pinv", "pinverse"]
 
 def _limit(s: Any, shape: Any, atol: Any, rtol: Any) -> Any:
     """Return the bound below which singular values (descending) count as zero, one per matrix."""
-    absolute = None if atol is None else np.asarray(atol._data if isinstance(atol, TensorBase) else atol, s.dtype)
-    if rtol is None:
-        given = absolute is not None
-        default = np.finfo(s.dtype).eps * max(shape[-2:])
-        relative = np.where(absolute > 0, 0, default) if given else np.asarray(default)
+    absolute = None if atol is None else _number(atol, s.dtype)
+    if rtol is not None:
+        relative = _number(rtol, s.dtype)
     else:
-        relative = np.asarray(rtol._data if isinstance(rtol, TensorBase) else rtol, s.dtype)
+        default = np.asarray(np.finfo(s.dtype).eps * max(shape[-2:]), s.dtype)
+        relative = default if absolute is None else np.where(absolute > 0, 0, default).astype(s.dtype)
     top = s[..., 0] if s.shape[-1] else np.zeros(s.shape[:-1], s.dtype)
-    bound = relative.astype(s.dtype) * top
-    return bound if absolute is None else np.maximum(bound, absolute)
+    return relative * top if absolute is None else np.maximum(relative * top, absolute)
+
+
+def _number(x: Any, dtype: Any) -> Any:
+    return np.asarray(x._data if isinstance(x, TensorBase) else x, dtype)
 
 
 # Pseudo-inverse

@@ -24,22 +24,28 @@ if TYPE_CHECKING:
 __all__ = ["cdist", "matrix_norm", "norm", "vecdot", "vector_norm"]
 
 
+# The reductions of ufuncs cost half as much as the methods of arrays; their published types leave `keepdims` out.
+_total: Any = np.add.reduce
+_maximum: Any = np.maximum.reduce
+_minimum: Any = np.minimum.reduce
+
+
 # Vector norms
 
 
 def _vector_norm_forward(x: Any, ord: float, axes: tuple[int, ...], keepdim: bool) -> Any:
     if ord == 2:
-        return np.sqrt(np.add.reduce(x * x, axis=axes, keepdims=keepdim))
+        return np.sqrt(_total(x * x, axis=axes, keepdims=keepdim))
     size = np.abs(x)
     if ord == 1:
-        return np.add.reduce(size, axis=axes, keepdims=keepdim)
+        return _total(size, axis=axes, keepdims=keepdim)
     if ord == math.inf:
-        return np.maximum.reduce(size, axis=axes, keepdims=keepdim, initial=0)
+        return _maximum(size, axis=axes, keepdims=keepdim, initial=0)
     if ord == -math.inf:
-        return np.minimum.reduce(size, axis=axes, keepdims=keepdim)
+        return _minimum(size, axis=axes, keepdims=keepdim)
     if ord == 0:
         return (x != 0).sum(axis=axes, keepdims=keepdim, dtype=x.dtype)
-    return np.add.reduce(size**ord, axis=axes, keepdims=keepdim) ** (1 / ord)
+    return _total(size**ord, axis=axes, keepdims=keepdim) ** (1 / ord)
 
 
 def _vector_norm_rule(g: Any, x: Any, out: Any, ord: float, axes: tuple[int, ...]) -> Any:
@@ -166,7 +172,7 @@ def vecdot(x: Any, y: Any, *, dim: int = -1) -> Tensor:
 def _cdist_forward(x: Any, y: Any) -> Any:
     if max(x.shape[-2], y.shape[-2]) <= 25:  # exact where it is cheap; PyTorch changes over at the same size
         d = x[..., :, None, :] - y[..., None, :, :]
-        return np.sqrt(np.add.reduce(d * d, axis=-1))
+        return np.sqrt(_total(d * d, axis=-1))
     squares = (x * x).sum(-1)[..., :, None] + (y * y).sum(-1)[..., None, :]
     return np.sqrt(np.maximum(squares - 2 * (x @ y.mT), 0))
 

@@ -82,7 +82,7 @@ class linalg_eigh(Eigh):  # noqa: N801
     __repr__ = show
 
 
-def _triangle(UPLO: str, who: str) -> str:
+def _triangle(UPLO: Any, who: str) -> str:
     if not isinstance(UPLO, str) or UPLO.upper() not in ("L", "U"):
         raise ArgumentFault(f"{who}: UPLO must be 'L' or 'U', got {UPLO!r}.")
     return UPLO.upper()

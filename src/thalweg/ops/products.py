@@ -60,7 +60,10 @@ def _plus(name: str, product: Any, rule_a: Any, rule_b: Any) -> Primitive:
             out = out * alpha
         if beta == 0:  # then even a NaN in x is left out
             return out.astype(x.dtype, copy=False)
-        return out + (x if beta == 1 else x * beta)
+        if beta == 1 and out.ndim:
+            out += x  # no second array
+            return out
+        return out + x * beta
 
     return Primitive(
         name,
