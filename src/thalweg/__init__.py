@@ -1,6 +1,10 @@
 """thalweg: differentiation and descent."""
 
 import warnings as _warnings
+from math import e as e
+from math import inf as inf
+from math import nan as nan
+from math import pi as pi
 
 # The smallest operations skip the cost of silencing NumPy; see ops/_elementwise.py.
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"thalweg\.(ops|core)\.")
@@ -30,6 +34,8 @@ from .core.dtype import int32 as int32
 from .core.dtype import int64 as int64
 from .core.dtype import uint8 as uint8
 from .core.tensor import Size as Size
+from .ops import cuda as cuda
+from .ops import random as random
 from .ops import return_types as return_types
 from .ops import special as special
 from .ops.activations import celu as celu
@@ -42,13 +48,16 @@ from .ops.arithmetic import *
 from .ops.arrange import *
 from .ops.combine import *
 from .ops.create import *
+from .ops.device import device as device
 from .ops.diagonals import *
+from .ops.distances import *
+from .ops.distributions import *
 from .ops.dlpack import from_dlpack as from_dlpack
+from .ops.einsum import *
 from .ops.extremes import *
 from .ops.gather import *
 from .ops.index import index_put as index_put
 from .ops.index import index_put_ as index_put_
-from .ops.einsum import *
 from .ops.inplace import clamp_ as clamp_
 from .ops.inplace import clamp_max_ as clamp_max_
 from .ops.inplace import clamp_min_ as clamp_min_
@@ -110,6 +119,7 @@ from .ops.inplace_pointwise import tanh_ as tanh_
 from .ops.inplace_pointwise import threshold_ as threshold_
 from .ops.inplace_pointwise import trunc_ as trunc_
 from .ops.join import *
+from .ops.limits import *
 from .ops.linalg_factors import cholesky_inverse as cholesky_inverse
 from .ops.linalg_factors import cholesky_legacy as cholesky
 from .ops.linalg_factors import cholesky_solve as cholesky_solve
@@ -127,7 +137,6 @@ from .ops.linalg_solve import triangular_solve as triangular_solve
 from .ops.linalg_spectral import svd_legacy as svd
 from .ops.logic import *
 from .ops.masks import *
-from .ops.norms import *
 from .ops.pointwise import *
 from .ops.printing import set_printoptions as set_printoptions
 from .ops.products import *

@@ -15,7 +15,7 @@ from ..errors import InPlaceError, ShapeError
 from . import dtype as _dtype
 from .modes import Modes, current
 from .moves import COPY_SLICES, IMPLICIT_CAST
-from .node import Leaf, Node
+from .node import Leaf, Node, Saved
 from .origin import user_line
 from .primitive import Primitive, apply
 from .tensor import TensorBase, View
@@ -81,7 +81,7 @@ def write(target: TensorBase, value: Any, who: str = "copy_") -> Any:
             raise InPlaceError(f"{who}: a result of {source} cannot be written into a tensor of {into}.")
         value = apply(IMPLICIT_CAST, (value,), (data.dtype, new.dtype))
         new = value._data
-    if not data.flags.writeable:
+    if not data.flags.writeable and data.size:
         raise InPlaceError(
             f"{who}: several elements of this tensor lie at one place in memory (it was expanded), or the memory is "
             "read-only; clone it first."
@@ -91,13 +91,28 @@ def write(target: TensorBase, value: Any, who: str = "copy_") -> Any:
         _keep_what_was_saved(node, target, value)
     if modes.recorder is not None:
         modes.recorder.write(target, value)
-    np.copyto(data, new)
+    if data.size:
+        np.copyto(data, new)
     bump(target, modes)
     if modes.levels or target._tangents is not None:
         target._tangents = value._tangents
+        if target._view is not None:
+            _tangents_through(target._view, value)
     if modes.grad and (node is not None or target.requires_grad):
         rebase(target, value)
     return target
+
+
+def _tangents_through(view: View, value: TensorBase) -> None:
+    """Give the base the tangents of what was written into one of its views."""
+    base, written = view.base, value._tangents or {}
+    moved = dict(base._tangents or {})
+    for level in {*moved, *written}:
+        below, part = moved.get(level), written.get(level)
+        below = TensorBase._wrap(np.zeros_like(base._data)) if below is None else below
+        part = TensorBase._wrap(np.zeros_like(value._data)) if part is None else part
+        moved[level] = apply(COPY_SLICES, (below, part), (view.steps,))
+    base._tangents = moved or None
 
 
 def bump(target: TensorBase, modes: Modes | None = None) -> None:
@@ -110,23 +125,30 @@ def bump(target: TensorBase, modes: Modes | None = None) -> None:
 
 
 def _keep_what_was_saved(node: Node, target: TensorBase, value: TensorBase) -> None:
-    """Let the node keep the old elements where it saved its input, and the memory itself where its result."""
+    """Let the node keep the old elements of the input written, and the memory itself where it saved its result.
+
+    Where it saved the same tensor as another input too (``x.mul_(x)``), that one counts as written since, as in
+    PyTorch.
+    """
     data, counter = target._data, target._version_list
     values = list(node.values or ())
     versions = list(node.versions)
     changed = False
-    for k, saved in enumerate(values):
-        if saved is data:
-            values[k] = data.copy()
+    for k, entry in enumerate(values):
+        dual = isinstance(entry, Saved) and entry.unpack is None  # in forward mode it carries tangents
+        saved = entry.data if dual else entry
+        if saved is data and k == 0:
+            copy = data.copy()
+            values[k] = Saved(copy, entry.tangents, None) if dual else copy
             recorder = current().recorder
             if recorder is not None:
-                recorder.copied(data, values[k])
-            for at in range(0, len(versions), 2):
-                if versions[at] is counter:
-                    versions[at], versions[at + 1] = [0], 0
+                recorder.copied(data, copy)
+            first = 2 if versions[0] is None else 0  # after the mark that tangents leave
+            if first < len(versions) and versions[first] is counter:
+                versions[first], versions[first + 1] = [0], 0
             changed = True
         elif saved is value._data:
-            values[k] = data
+            values[k] = Saved(data, entry.tangents, None) if dual else data
             for at in range(0, len(versions), 2):
                 if versions[at] is value._version_list and counter is not None:
                     versions[at], versions[at + 1] = counter, counter[0] + 1
@@ -155,4 +177,5 @@ def _write_through(view: View, target: TensorBase, value: TensorBase) -> None:
     edge = base._node if base._view is None else base._fresh_node()
     if edge is not None or value._node is not None:
         shapes = (base._data.shape, target._data.shape)
-        base._node = Node(COPY_SLICES, (edge, value._node), (None, None, None, view.steps, *shapes))
+        # The mark lets it be walked once only, as in PyTorch, although it saves no tensor.
+        base._node = Node(COPY_SLICES, (edge, value._node), (None, None, None, view.steps, *shapes), (None, 0))

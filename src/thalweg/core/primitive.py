@@ -499,6 +499,9 @@ def _apply_dual(primitive: Primitive, inputs: tuple[Any, ...], params: tuple[Any
     primals = tuple(without_tangent(x, level) for x in inputs)
     results = primitive.bind(primals, params)
     outs: tuple[TensorBase, ...] = (results,) if primitive.single else results
+    if primitive.view and primals[0] is not inputs[0]:  # views of what was given, not of its value without tangents
+        for k, out in enumerate(outs):
+            share_memory(out, inputs[0], primitive, params if primitive.single else (*params, k), current())
     moved = jvp(primitive, primals, params, outs, tangents)
     for out, tangent in zip(outs, moved, strict=True):
         if tangent is not None and out._data.dtype.kind == "f":

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ThalwegError
 from ._coerce import as_tensor, need_tensor
-from ._elementwise import Elementwise, NotDefined, apply, binary, elementwise, zeros
+from ._elementwise import F32, F64, Elementwise, NotDefined, apply, binary, elementwise, zeros
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -195,12 +195,16 @@ def _scaled(input: Any, other: Any, alpha: float) -> Any:
         return other * alpha
     if _is_bool(input) and _is_bool(other):
         return binary(_mul, other, bool(alpha))
-    return binary(_mul, as_tensor(other), alpha)
+    product = binary(_mul, as_tensor(other), alpha)
+    if product._node is not None:
+        product._node.versions = ()  # alpha is a setting and no saved number: the node may be walked twice
+    return product
 
 
 def _is_floating(x: Any) -> bool:
-    data = x._data if isinstance(x, TensorBase) else x
-    return isinstance(data, float) or (isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind == "f")
+    if isinstance(x, TensorBase):
+        return x._data.dtype.kind == "f"
+    return isinstance(x, float) or getattr(x, "dtype", None) in (F32, F64)
 
 
 def _is_bool(x: Any) -> bool:

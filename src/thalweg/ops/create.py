@@ -267,10 +267,11 @@ def arange(
         raise _BadRange(f"arange: the bounds {start} and {end} do not agree with the sign of step {step}.")
     whole = all(isinstance(x, int) for x in given)
     target = (_dtype.int64 if whole else _dtype.default_float()).np if dtype is None else _dtype.as_dtype(dtype).np
-    if target.kind in "iu" and not whole:
-        n, start, step = math.ceil((end - start) / step), int(start), int(step)
-        return _finished((start + np.arange(n) * step).astype(target), requires_grad, device)
-    if whole:
+    if target.kind in "iu":
+        start, end, step = int(start), int(end), int(step)
+        if step == 0:
+            raise _BadRange(f"arange: a step of at least 1 is required for {dtype}, got {given[2]}.")
+    if whole or target.kind in "iu":
         return _finished(np.arange(start, end, step).astype(target), requires_grad, device)
     n = math.ceil((end - start) / step)
     return _finished((start + np.arange(n, dtype=np.float64) * step).astype(target), requires_grad, device)
@@ -284,7 +285,8 @@ def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, requires_grad: bool = False, device: Any = None
 ) -> Tensor:
     """`steps` numbers from `start` to `end`, both included, equally far apart."""
-    return _finished(_spaced(start, end, steps, "linspace").astype(_float_type(dtype)), requires_grad, device)
+    target = _float_type(dtype)
+    return _finished(_spaced(start, end, steps, target, "linspace").astype(target), requires_grad, device)
 
 
 def logspace(
@@ -299,14 +301,14 @@ def logspace(
 ) -> Tensor:
     """`steps` numbers from ``base**start`` to ``base**end``, both included, each the same multiple of the one before."""
     target = _float_type(dtype)
-    exponents = _spaced(start, end, steps, "logspace")
-    if target.kind in "iu":
-        exponents = np.trunc(exponents)
+    exponents = _spaced(start, end, steps, target, "logspace")
     return _finished((float(base) ** exponents).astype(target), requires_grad, device)
 
 
-def _spaced(start: Any, end: Any, steps: int, who: str) -> Any:
+def _spaced(start: Any, end: Any, steps: int, target: Any, who: str) -> Any:
     a, b = _number(start), _number(end)
+    if target.kind in "iu":
+        a, b = int(a), int(b)
     if steps < 0:
         raise _BadRange(f"{who}: steps must be >= 0, got {steps}.")
     return np.linspace(a, b, steps, dtype=np.float64)
@@ -365,7 +367,6 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         for k, x in enumerate(xs)
     ]
     if swapped:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 

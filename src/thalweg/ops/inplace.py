@@ -14,7 +14,7 @@ from ..core.tensor import TensorBase
 from ..errors import ShapeError
 from . import arithmetic, combine, logic
 from ._coerce import as_tensor
-from ._elementwise import Elementwise
+from ._elementwise import Elementwise, zeros
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -24,12 +24,12 @@ __all__ = [
     "bitwise_right_shift_", "bitwise_xor_", "clamp_", "clamp_max_", "clamp_min_", "clip_", "copy_", "copysign_",
     "div_", "divide_", "eq_", "fill_", "float_power_", "floor_divide_", "fmod_", "ge_", "greater_", "greater_equal_",
     "gt_", "heaviside_", "hypot_", "ldexp_", "le_", "lerp_", "less_", "less_equal_", "logical_and_", "logical_or_",
-    "logical_xor_", "lt_", "mul_", "multiply_", "ne_", "not_equal_", "pow_", "remainder_", "sub_",
-    "subtract_", "true_divide_", "xlogy_", "zero_",
+    "logical_xor_", "lt_", "mul_", "multiply_", "ne_", "not_equal_", "pow_", "remainder_", "sub_", "subtract_",
+    "true_divide_", "xlogy_", "zero_",
 ]  # fmt: skip
 
 _copy: Primitive = Primitive(
-    "copy", lambda x, value: value, [lambda g: g * 0, lambda g: g], backward="CopyBackwards", linear=True
+    "copy", lambda x, value: value, [zeros, lambda g: g], backward="CopyBackwards", diagonal=True
 )
 
 
@@ -38,7 +38,7 @@ def change(primitive: Elementwise, input: TensorBase, *others: Any) -> Tensor:
     check_write(input, others)
     modes = current()
     data = input._data
-    if not modes.special and data.dtype.kind == "f" and isinstance(primitive.forward, np.ufunc):
+    if not modes.special and data.dtype.kind == "f" and data.flags.writeable and isinstance(primitive.forward, np.ufunc):
         recording = modes.grad and (
             input.requires_grad or any(isinstance(x, TensorBase) and x.requires_grad for x in others)
         )
@@ -56,13 +56,17 @@ def change(primitive: Elementwise, input: TensorBase, *others: Any) -> Tensor:
 
 def _same_kind(a: Any, data: Any) -> bool:
     if type(a) in (int, float):
-        return data.flags.writeable
+        return True
     return (
         isinstance(a, np.ndarray)
         and a.dtype == data.dtype
-        and data.flags.writeable
-        and (a.shape == data.shape or (a.ndim <= data.ndim and np.broadcast_shapes(a.shape, data.shape) == data.shape))
+        and (a.shape == data.shape or _fits(a.shape, data.shape))
     )
+
+
+def _fits(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
+    """Whether `shape` broadcasts to `into`."""
+    return len(shape) <= len(into) and all(m in (1, n) for m, n in zip(shape[::-1], into[::-1], strict=False))
 
 
 def copy_(input: TensorBase, src: Any, non_blocking: bool = False) -> Tensor:
@@ -117,6 +121,11 @@ def div_(input: TensorBase, other: Any, *, rounding_mode: str | None = None) -> 
         return change(arithmetic._div, input, other)
     check_write(input, (other,))
     return write(input, arithmetic.div(input, other, rounding_mode=rounding_mode), "div_")
+
+
+def true_divide_(input: TensorBase, other: Any) -> Tensor:
+    """``input /= other``."""
+    return change(arithmetic._div, input, other)
 
 
 def pow_(input: TensorBase, exponent: Any) -> Tensor:
@@ -289,5 +298,5 @@ def _result(input: TensorBase, function: Any, others: tuple[Any, ...], who: str,
     return write(input, value, who)
 
 
-arctan2_, clip_, divide_, multiply_, subtract_, true_divide_ = atan2_, clamp_, div_, mul_, sub_, div_
+arctan2_, clip_, divide_, multiply_, subtract_ = atan2_, clamp_, div_, mul_, sub_
 greater_, greater_equal_, less_, less_equal_, not_equal_ = gt_, ge_, lt_, le_, ne_

@@ -171,6 +171,9 @@ def sqrt_(input: TensorBase) -> Tensor:
 
 def square_(input: TensorBase) -> Tensor:
     """Replace every element by its square."""
+    if input._data.dtype.kind == "b":
+        check_write(input)
+        return write(input, pointwise.square(input), "square_")
     return change(pointwise._square, input)
 
 

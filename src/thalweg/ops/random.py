@@ -7,23 +7,26 @@ Each call takes the next stream of a Philox generator (Salmon et al. 2011), so a
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core import dtype as _dtype
+from ..core.modes import current
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ._coerce import as_tensor, shape_of
+from .device import checked
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 __all__ = [
-    "Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "rand", "rand_like", "randint", "randn",
-    "randn_like", "randperm", "seed", "set_rng_state",
+    "Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "rand", "rand_like", "randint",
+    "randint_like", "randn", "randn_like", "randperm", "seed", "set_rng_state",
 ]  # fmt: skip
 
 
@@ -66,6 +69,7 @@ class Generator:
     __slots__ = ("_lock", "call", "seed_value")
 
     def __init__(self, device: Any = "cpu") -> None:
+        checked(device)
         self.seed_value = 67280421310721  # any fixed number: a fresh generator is reproducible, as in PyTorch
         self.call = 0
         self._lock = threading.Lock()
@@ -160,6 +164,17 @@ def set_rng_state(state: Any) -> None:
     default_generator.set_state(state)
 
 
+@contextmanager
+def fork_rng(devices: Any = (), enabled: bool = True) -> Iterator[None]:
+    """Draw within without moving the default generator on for what comes after."""
+    place = default_generator.seed_value, default_generator.call
+    try:
+        yield
+    finally:
+        if enabled:
+            default_generator.seed_value, default_generator.call = place
+
+
 def _uniform(shape: tuple[int, ...], dtype: Any, seed: int, call: int) -> Any:
     return _stream.at(seed, call).random(shape, dtype)
 
@@ -183,9 +198,15 @@ _integer_draw: Primitive = Primitive("randint", _integers, (), arity=0)
 _permutation_draw: Primitive = Primitive("randperm", _permutation, (), arity=0)
 
 
-def draw(primitive: Primitive, params: tuple[Any, ...], generator: Generator | None) -> Tensor:
-    """Draw from `generator`, or the default one."""
-    return apply(primitive, (), (*params, *(generator or default_generator).next_call()))
+def draw(
+    primitive: Primitive, params: tuple[Any, ...], generator: Generator | None, inputs: tuple[Any, ...] = ()
+) -> Tensor:
+    """Draw from `generator`, or the default one; `inputs` are the tensors that the primitive takes, if any."""
+    source = generator or default_generator
+    recorder = current().recorder
+    if recorder is not None:
+        recorder.draws(source)
+    return apply(primitive, inputs, (*params, *source.next_call()))
 
 
 def _float_type(dtype: Any, who: str) -> Any:
@@ -199,20 +220,39 @@ class _NotFloating(DTypeError):
     """Random floating-point numbers were asked for in an integer type."""
 
 
-def _finished(t: Tensor, requires_grad: bool) -> Tensor:
+def _finished(t: Tensor, requires_grad: bool, device: Any = None) -> Tensor:
+    if device is not None:
+        checked(device)
     return t.requires_grad_() if requires_grad else t
 
 
+def _sizes(shape: tuple[Any, ...], size: Any, who: str) -> tuple[int, ...]:
+    sizes = shape_of(shape if size is None else (size,), who)
+    if any(k < 0 for k in sizes):
+        raise ShapeError(f"{who}: sizes >= 0 are required, got {sizes}.")
+    return sizes
+
+
 def rand(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False, device: Any = None
+    *shape: Any,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    device: Any = None,
 ) -> Tensor:
     """Numbers uniform on [0, 1)."""
-    params = (shape_of(size, "rand"), _float_type(dtype, "rand"))
-    return _finished(draw(_uniform_draw, params, generator), requires_grad)
+    params = (_sizes(shape, size, "rand"), _float_type(dtype, "rand"))
+    return _finished(draw(_uniform_draw, params, generator), requires_grad, device)
 
 
 def randn(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False, device: Any = None
+    *shape: Any,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    device: Any = None,
 ) -> Tensor:
     """Numbers from the standard normal distribution.
 
@@ -221,49 +261,91 @@ def randn(
     >>> tw.randn(2, 3, generator=g).shape
     thalweg.Size([2, 3])
     """
-    params = (shape_of(size, "randn"), _float_type(dtype, "randn"))
-    return _finished(draw(_normal_draw, params, generator), requires_grad)
+    params = (_sizes(shape, size, "randn"), _float_type(dtype, "randn"))
+    return _finished(draw(_normal_draw, params, generator), requires_grad, device)
 
 
 def rand_like(
-    input: Any, *, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False
+    input: Any,
+    *,
+    dtype: Any = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
+    device: Any = None,
+    memory_format: Any = None,
 ) -> Tensor:
     """Uniform numbers with the shape and type of `input`."""
     x = as_tensor(input)
-    return rand(x._data.shape, generator=generator, dtype=dtype or x.dtype, requires_grad=requires_grad)
+    return rand(size=x._data.shape, generator=generator, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 def randn_like(
-    input: Any, *, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False
+    input: Any,
+    *,
+    dtype: Any = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
+    device: Any = None,
+    memory_format: Any = None,
 ) -> Tensor:
     """Standard normal numbers with the shape and type of `input`."""
     x = as_tensor(input)
-    return randn(x._data.shape, generator=generator, dtype=dtype or x.dtype, requires_grad=requires_grad)
+    return randn(size=x._data.shape, generator=generator, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 def randint(
-    low: int,
+    low: Any = 0,
     high: Any = None,
-    size: Sequence[int] | None = None,
+    size: Any = None,
     *,
     generator: Generator | None = None,
     dtype: Any = None,
     requires_grad: bool = False,
     device: Any = None,
 ) -> Tensor:
-    """Integers from `low` up to, not including, `high`; ``randint(high, size)`` starts at 0."""
-    if size is None:
+    """Integers from `low` up to, not including, `high`; ``randint(high, size)`` starts at 0.
+
+    >>> import thalweg as tw
+    >>> bool((tw.randint(3, (100,)) < 3).all())
+    True
+    """
+    if size is None and isinstance(high, (tuple, list)):
         low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
     if not isinstance(size, (tuple, list)):
         raise DTypeError(f"randint: size must be a tuple of integers, got {size!r}.")
     if high <= low:
         raise _EmptyRange(f"randint: low < high is required, got {low} and {high}.")
-    result = draw(_integer_draw, (shape_of((size,), "randint"), int(low), int(high)), generator)
-    if dtype is not None:
-        from .reduce import converted
+    result = draw(_integer_draw, (_sizes((), size, "randint"), int(low), int(high)), generator)
+    return _finished(_of_type(result, dtype), requires_grad, device)
 
-        result = converted(result, dtype)  # type: ignore[assignment]
-    return _finished(result, requires_grad)
+
+def randint_like(
+    input: Any,
+    low: Any,
+    high: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    device: Any = None,
+    memory_format: Any = None,
+) -> Tensor:
+    """Integers from `low` up to, not including, `high`, with the shape and type of `input`."""
+    if high is None:
+        low, high = 0, low
+    x = as_tensor(input)
+    made = randint(low, high, tuple(x._data.shape), generator=generator, dtype=dtype or x.dtype)
+    return _finished(made, requires_grad, device)
+
+
+def _of_type(t: Tensor, dtype: Any) -> Tensor:
+    if dtype is None:
+        return t
+    from .reduce import converted
+
+    return converted(t, dtype)  # type: ignore[return-value]
 
 
 class _EmptyRange(ShapeError):
@@ -276,9 +358,4 @@ def randperm(
     """The integers 0 … n - 1 in random order."""
     if n < 0:
         raise _EmptyRange(f"randperm: n >= 0 is required, got {n}.")
-    result = draw(_permutation_draw, (int(n),), generator)
-    if dtype is not None:
-        from .reduce import converted
-
-        result = converted(result, dtype)  # type: ignore[assignment]
-    return _finished(result, requires_grad)
+    return _finished(_of_type(draw(_permutation_draw, (int(n),), generator), dtype), requires_grad, device)

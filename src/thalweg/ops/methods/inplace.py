@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import inplace, inplace_pointwise
+from .. import distributions, inplace, inplace_pointwise
 
 
 class InPlace:
@@ -13,10 +13,19 @@ class InPlace:
     copy_ = inplace.copy_
     fill_ = inplace.fill_
     zero_ = inplace.zero_
+    bernoulli_ = distributions.bernoulli_
+    cauchy_ = distributions.cauchy_
+    exponential_ = distributions.exponential_
+    geometric_ = distributions.geometric_
+    log_normal_ = distributions.log_normal_
+    normal_ = distributions.normal_
+    random_ = distributions.random_
+    uniform_ = distributions.uniform_
     add_ = inplace.add_
     sub_ = subtract_ = inplace.sub_
     mul_ = multiply_ = inplace.mul_
-    div_ = divide_ = true_divide_ = inplace.div_
+    div_ = divide_ = inplace.div_
+    true_divide_ = inplace.true_divide_
     pow_ = inplace.pow_
     floor_divide_ = inplace.floor_divide_
     remainder_ = inplace.remainder_

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import activations, arithmetic, combine, logic, pointwise, rounding, special
+from .. import activations, arithmetic, combine, distributions, logic, pointwise, rounding, special
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -116,6 +116,8 @@ class Elementwise:
     i0 = special.i0
     lgamma = special.lgamma
     mvlgamma = special.mvlgamma
+    bernoulli = distributions.bernoulli
+    multinomial = distributions.multinomial
     hardshrink = activations.hardshrink
     prelu = activations.prelu
 
