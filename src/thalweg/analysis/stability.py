@@ -95,11 +95,13 @@ def stability_by_run(
     momentum: float = 0.0,
     steps: int = 2000,
     rtol: float = 1e-3,
+    floor: float = 1e-12,
 ) -> float:
     """Return the largest learning rate from which the run itself does not blow up, by bisection.
 
     A run from `x` counts as unstable once the gradient exceeds a million times its first size, or is larger at
-    the end than in the middle and at the start. `gradient` maps a flat float64 array to another.
+    the end than in the middle of the run and than `floor` times its first size (rounding keeps it above 0).
+    `gradient` maps a flat float64 array to another.
     """
     _check(method, momentum)
     x = np.array(x, np.float64).reshape(-1)
@@ -118,7 +120,7 @@ def stability_by_run(
                 return False
             if k == steps // 2:
                 middle = size
-        return size <= max(middle * (1 + 1e-9), 1e-12 * first)
+        return size <= max(middle * (1 + 1e-9), floor * first)
 
     low, high = 0.0, guess
     for _ in range(60):

@@ -348,6 +348,8 @@ def doctor(as_json: bool) -> int:
     return 0 if all(check["state"] != "wrong" for check in found) else 1
 
 
-from .atlas import atlas  # noqa: E402  (a group of its own, added to the commands above)
+from .atlas import atlas  # noqa: E402  (commands of their own files, added to those above)
+from .diagnose import diagnose  # noqa: E402
 
 app.add_command(atlas)
+app.add_command(diagnose)
