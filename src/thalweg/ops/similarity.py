@@ -121,7 +121,8 @@ def _weights(scores: Any, mask: Any) -> Any:
         return softmax(scores, -1)
     m: Any = as_tensor(mask)
     if m._data.dtype.kind != "b":
-        return softmax(scores + m, -1)
+        empty = (m == -math.inf).all(-1, keepdim=True)
+        return softmax(scores + m.masked_fill(empty, 0.0), -1).masked_fill(empty, 0.0)  # type: ignore[attr-defined]
     hidden = m.logical_not()
     empty = hidden.all(-1, keepdim=True)  # such rows are left open first, so that no NaN enters their gradient
     weights: Any = softmax(scores.masked_fill(hidden.logical_and(empty.logical_not()), -math.inf), -1)
