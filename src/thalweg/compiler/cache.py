@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -80,19 +80,31 @@ class Kernel:
         return self._first(args)
 
     def _first(self, args: tuple[Any, ...]) -> Any:
-        """Compile, or load, for these types; whatever is wrong with the files, compile again in memory."""
         import numba
 
-        if not self.function.signatures:
-            types = tuple(numba.typeof(a) for a in args)
-            try:
-                self.function.compile(types)
-            except (KeyboardInterrupt, numba.core.errors.NumbaError):
-                raise
-            except Exception:  # noqa: BLE001  (a damaged file can fail in any way)
-                self.function = _in_memory(self.source, self.name)
-        self.ready = True
+        self._compile(tuple(numba.typeof(a) for a in args))
         return self.function(*args)
+
+    def prepare(self, dtypes: Sequence[Any]) -> None:
+        """Compile, or load, for flat arrays of these types and two integers."""
+        import numba
+
+        arrays = tuple(numba.types.Array(numba.from_dtype(d), 1, "C") for d in dtypes)
+        self._compile((*arrays, numba.types.int64, numba.types.int64))
+
+    def _compile(self, types: tuple[Any, ...]) -> None:
+        """Compile, or load; whatever is wrong with the files, compile again in memory."""
+        import numba
+
+        try:
+            if types not in self.function.signatures:
+                self.function.compile(types)
+        except (KeyboardInterrupt, numba.core.errors.NumbaError):
+            raise
+        except Exception:  # noqa: BLE001  (a damaged file can fail in any way)
+            self.function = _in_memory(self.source, self.name)
+            self.function.compile(types)
+        self.ready = True
 
 
 def load(text: str, names: tuple[str, ...] = ("run",), fast: bool = True) -> dict[str, Kernel]:

@@ -34,12 +34,19 @@ class Operand:
 class Nest:
     """The source of one kernel: its arguments are flat arrays in the order of `roots`, then the range of the first loop."""
 
-    name: str
-    source: str
+    notes: list[str]  # what it computes
+    body: str  # the same for loops that differ only in length or in names
     roots: list[int]
+    dtypes: list[np.dtype[Any]]
     extent: int  # of the first loop
     splits: bool  # whether parts of the first loop may run side by side
     size: int  # elements of the whole loop
+    name: str = ""
+
+    def text(self, name: str) -> str:
+        """Return the source under a name."""
+        arguments = ", ".join([*(f"m{k}" for k in range(len(self.roots))), "first", "last"])
+        return "\n".join([f"def {name}({arguments}):", *(f"    # {x}" for x in self.notes), self.body]) + "\n"
 
 
 @dataclass
@@ -73,7 +80,6 @@ def _collapsed(sizes: list[int], all_strides: list[list[int]]) -> tuple[list[int
 
 
 def write_nest(
-    name: str,
     operations: list[Operation],
     shape: tuple[int, ...],
     order: tuple[int, ...],
@@ -99,16 +105,15 @@ def write_nest(
     for value in operands:
         if places[value].root not in roots:
             roots.append(places[value].root)
-    writer = _NestWriter(name, operations, sizes, by_value, places, roots, reads, writes)
+    writer = _NestWriter(operations, sizes, by_value, places, roots, reads, writes)
     return writer.write()
 
 
 class _NestWriter:
     def __init__(
-        self, name: str, operations: list[Operation], sizes: list[int], strides: dict[Value, list[int]],
+        self, operations: list[Operation], sizes: list[int], strides: dict[Value, list[int]],
         places: dict[Value, Operand], roots: list[int], reads: list[Value], writes: list[Value],
     ) -> None:  # fmt: skip
-        self.name = name
         self.operations = operations
         self.sizes = sizes
         self.strides = strides
@@ -136,7 +141,7 @@ class _NestWriter:
             if count > _EXACT_SUM:
                 dtype = np.dtype(np.float64) if depth < self.depth else dtype
             start = literal(0, dtype)
-        return _Total(op, self.places[out], f"a{len(self.names)}_{out.name}", depth, shared, count, dtype, start)
+        return _Total(op, self.places[out], f"a{self.operations.index(op)}", depth, shared, count, dtype, start)
 
     def index(self, value: Value, upto: int) -> str:
         """Return the place of a value in its flat array, given the first `upto` loops."""
@@ -148,21 +153,21 @@ class _NestWriter:
         return " + ".join(parts) or "0"
 
     def array(self, value: Value) -> str:
-        return f"m{self.places[value].root}"
+        return f"m{self.roots.index(self.places[value].root)}"
 
     def write(self) -> Nest:
-        arguments = ", ".join([*(f"m{r}" for r in self.roots), "first", "last"])
-        lines = [f"def {self.name}({arguments}):"]
-        for op in self.operations:
-            lines.append(f"    # {op!r}")
         body = self.body()
-        lines += [f"    {x}" for x in [*self.before(), *body, *self.after()]]
+        lines = [f"    {x}" for x in [*self.before(), *body, *self.after()]]
+        dtypes: dict[int, Any] = {}
+        for value in self.strides:
+            dtypes.setdefault(self.places[value].root, value.dtype)
         size = 1
         for n in self.sizes:
             size *= n
         splits = self.depth > 0 and all(self.strides[t.op.outputs[0]][0] for t in self.totals)
         extent = self.sizes[0] if self.depth else 1
-        return Nest(self.name, "\n".join(lines) + "\n", self.roots, extent, splits, size)
+        notes = [repr(op) for op in self.operations]
+        return Nest(notes, "\n".join(lines), self.roots, [dtypes[r] for r in self.roots], extent, splits, size)
 
     # Around the loops
 
@@ -256,7 +261,7 @@ class _NestWriter:
             bounds = str(self.sizes[k])
         for n, value in enumerate(self.reads):
             s = self.strides[value][k] if k >= 0 else 0
-            local = self.names[value] = f"x{n}_{value.name}"
+            local = self.names[value] = f"x{n}"
             if k < 0 or s == 0:
                 head.append(f"{local} = {self.array(value)}[{self.index(value, max(k, 0))}]")
             else:
@@ -264,7 +269,11 @@ class _NestWriter:
                 loads.append(f"{local} = r{n}[{self.step(s)}]")
         for n, value in enumerate(self.writes):
             s = self.strides[value][k] if k >= 0 else 0
-            if k < 0:
+            # One name for memory that is read and written: two slices would look as if they might overlap otherwise.
+            same = next((m for m, x in enumerate(self.reads) if k >= 0 and s and self.same_place(x, value)), None)
+            if same is not None:
+                cut[value] = f"r{same}[{self.step(s)}]"
+            elif k < 0:
                 cut[value] = f"{self.array(value)}[{self.index(value, 0)}]"
             else:
                 head.append(self.slice(f"w{n}", value, s, k))
@@ -276,7 +285,7 @@ class _NestWriter:
             if out in totals:
                 statements += self.add_up(totals[out], head, k)
                 continue
-            local = self.names[out] = out.name
+            local = self.names[out] = f"v{len(statements)}"
             statements.append(f"{local} = {self.scalar(op)}")
             if out in cut:
                 stores.append(f"{cut[out]} = {local}")
@@ -284,6 +293,10 @@ class _NestWriter:
         if k < 0:
             return [*head, *inner]
         return [*head, f"for {j} in range({bounds}):", *(f"    {x}" for x in inner)]
+
+    def same_place(self, x: Value, y: Value) -> bool:
+        a, b = self.places[x], self.places[y]
+        return (a.root, a.offset, self.strides[x]) == (b.root, b.offset, self.strides[y])
 
     def slice(self, local: str, value: Value, stride: int, k: int) -> str:
         base = self.index(value, k)
@@ -307,8 +320,8 @@ class _NestWriter:
             return [f"{place} = {x}"]
         if t.depth == self.depth:  # the result moves in the innermost loop
             s = self.strides[out][k]
-            head.append(self.slice(f"t_{out.name}", out, s, k))
-            return [self.joined(t, f"t_{out.name}[{self.step(s)}]", x)]
+            head.append(self.slice(f"t_{t.name}", out, s, k))
+            return [self.joined(t, f"t_{t.name}[{self.step(s)}]", x)]
         if t.op.primitive.name in ("amax", "amin"):
             extreme = f"{'maximum' if t.op.primitive.name == 'amax' else 'minimum'}_{suffix(out.dtype)}"
             return [f"{t.name} = {extreme}({t.name}, {x})"]

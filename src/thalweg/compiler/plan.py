@@ -16,6 +16,7 @@ from ..core.modes import restore, silence
 from ..core.moves import EXPAND
 from ..core.tensor import TensorBase
 from ..errors import CaptureError
+from ..ops import nll
 from .cache import Kernel, load
 from .decompose import decompose
 from .fuse import Node, group, is_reduction, outside_use, reduced_axes
@@ -30,6 +31,7 @@ __all__ = ["Plan"]
 _PAYS = 1 << 16  # elements of a loop from which a second thread pays
 _PRODUCT_PAYS = 1 << 22  # multiplications of a product from which a second thread pays
 _OWN_KERNELS = {
+    "nll_loss", "nll_loss_back",
     "convolution", "convolution_input", "convolution_weight", "max_pool2d", "max_pool3d", "pool_put", "pool_take", "avg_pool2d",
     "avg_pool3d", "avg_pool_back",
 }  # fmt: skip
@@ -77,6 +79,8 @@ class Plan:
         self.prototypes: dict[Value, Array] = {}
         self.items: list[Callable[[list[Any]], None]] = []
         self.nests: list[Nest] = []
+        self.named: dict[str, str] = {}  # equal loops share one function
+        self.texts: list[str] = []
         self.fallbacks: list[str] = []
         self.tensors: list[tuple[_Root, Input]] = []
         self.arguments: list[tuple[_Root, int]] = []
@@ -94,7 +98,7 @@ class Plan:
         for position, node in enumerate(ordered):
             self.place(node, kernels)
             self.release(position)
-        self.source = "\n\n".join(n.source for n in self.nests)
+        self.source = "\n\n".join(self.texts)
         self.attach(kernels)
         self.finish()
 
@@ -294,7 +298,12 @@ class Plan:
                     self.root(out, self.buffer(out, order))
                 places[out] = self.operand(out, shape)
                 stored.add(out)
-        nest = write_nest(f"loop{len(self.nests) + 1}", node.operations, shape, order, places, stored)
+        nest = write_nest(node.operations, shape, order, places, stored)
+        known = self.named.get(nest.body)
+        if known is None:
+            known = self.named[nest.body] = f"loop{len(self.named) + 1}"
+            self.texts.append(nest.text(known))
+        nest.name = known
         self.nests.append(nest)
         kernels.append((len(self.items), nest))
         self.items.append(_nothing)
@@ -345,7 +354,8 @@ class Plan:
     def place_other(self, op: Operation) -> None:
         """Run an operation with its own forward, and give its results places."""
         name = op.primitive.name
-        if name not in _OWN_KERNELS and not op.draws and op.primitive.forward is not EXPAND.forward:
+        special = _special(op)
+        if (name not in _OWN_KERNELS or (name.startswith("nll") and special is None)) and not op.draws and op.primitive.forward is not EXPAND.forward:
             if self.strict:
                 raise CaptureError(f"compile: {name} has no kernel, and strict=True refuses NumPy (at {op.line}).")
             self.fallbacks.append(name)
@@ -358,7 +368,7 @@ class Plan:
             roots.append(self.root(value, empty_in_order(value.shape, order, value.dtype), False))
         inputs = [self.register_of[x] if isinstance(x, Value) else None for x in op.inputs]
         numbers = [None if isinstance(x, Value) else x for x in op.inputs]
-        self.items.append(_Other(self, op, inputs, numbers, roots))
+        self.items.append(_Other(self, op, inputs, numbers, roots, special))
 
     # Ready to run
 
@@ -366,10 +376,10 @@ class Plan:
         """Compile the loops and put them among the items."""
         if not kernels:
             return
-        names = tuple(n.name for n in self.nests)
-        made = load(self.source, names)
+        made = load(self.source, tuple(self.named.values()))
         for at, nest in kernels:
             self.items[at] = _Loop(made[nest.name], nest)
+            made[nest.name].prepare(nest.dtypes)
 
     def finish(self) -> None:
         program = self.program
@@ -392,7 +402,7 @@ class Plan:
             counts = {name: self.fallbacks.count(name) for name in dict.fromkeys(self.fallbacks)}
             listed = ", ".join(f"{n} ({k}×)" if k > 1 else n for n, k in counts.items())
             self.notes.append(f"in NumPy, for want of a kernel: {listed}")
-        loops = len(self.nests)
+        loops = len(self.nests) if len(self.nests) == len(self.named) else f"{len(self.nests)} ({len(self.named)} different)"
         products = sum(isinstance(i, _Product) for i in self.items)
         own = sum(isinstance(i, _Other) and i.op.primitive.name in _OWN_KERNELS for i in self.items)
         self.notes.insert(0, f"{loops} fused loops, {products} products in BLAS, {own} convolutions and poolings")
@@ -491,6 +501,21 @@ def _sorted(nodes: list[Node]) -> list[Node]:
     return list(done)
 
 
+def _special(op: Operation) -> Any:
+    """Return a kernel for an operation that is worth one, or None."""
+    if op.primitive is nll._nll or op.primitive is nll._nll_back:
+        x, target = op.inputs
+        matrix = op.params[0] if op.primitive is nll._nll_back else x.shape
+        reduction, ignore = op.params[-2:]
+        if len(matrix) == 2 and target.dtype == np.int64 and reduction in ("mean", "sum") and len(target.shape) == 1:
+            from .kernels import losses
+
+            if op.primitive is nll._nll:
+                return lambda x, t: losses.nll(x, t, reduction, ignore)
+            return lambda g, t: losses.nll_back(g, t, matrix, reduction, ignore)
+    return None
+
+
 class _Loop:
     """A fused loop."""
 
@@ -506,12 +531,10 @@ class _Loop:
     def __call__(self, registers: list[Any]) -> None:
         args = [registers[r] for r in self.roots]
         if self.threads:
-            kernel = self.kernel
-            if not kernel.ready:
-                kernel(*args, 0, 0)
+            kernel = self.kernel.function
             run_parts(lambda first, last: kernel(*args, first, last), self.extent)
         else:
-            self.kernel(*args, 0, self.extent)
+            self.kernel.function(*args, 0, self.extent)
 
 
 class _Product:
@@ -537,14 +560,19 @@ class _Product:
 class _Other:
     """An operation run by its own forward."""
 
-    __slots__ = ("inputs", "numbers", "op", "plan", "roots")
+    __slots__ = ("inputs", "numbers", "op", "plan", "roots", "special")
 
-    def __init__(self, plan: Plan, op: Operation, inputs: list[Any], numbers: list[Any], roots: list[_Root]) -> None:
+    def __init__(
+        self, plan: Plan, op: Operation, inputs: list[Any], numbers: list[Any], roots: list[_Root], special: Any
+    ) -> None:
         self.plan, self.op, self.inputs, self.numbers, self.roots = plan, op, inputs, numbers, roots
+        self.special = special
 
     def __call__(self, registers: list[Any]) -> None:
         arrays = [n if r is None else registers[r] for r, n in zip(self.inputs, self.numbers, strict=True)]
-        for root, out in zip(self.roots, evaluate(self.op, arrays), strict=True):
+        done = self.special(*arrays) if self.special is not None else None
+        outs = evaluate(self.op, arrays) if done is None else (done,)
+        for root, out in zip(self.roots, outs, strict=True):
             if memory_order(out) != root.order:
                 out = empty_like_order(out, root.order)
             self.plan.bind(root, out)
