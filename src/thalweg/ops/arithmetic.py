@@ -188,7 +188,7 @@ def _one_tensor(input: Any, other: Any, who: str) -> Any:
     return input if isinstance(other, TensorBase) else need_tensor(input, who)
 
 
-def _scaled(input: Any, other: Any, alpha: float) -> Any:
+def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     if isinstance(alpha, float) and not (_is_floating(input) or _is_floating(other)):
         raise DTypeError("alpha: an integer is required for integer tensors, got a float.")
     if isinstance(other, (int, float)):

@@ -1,47 +1,310 @@
-"""NumPy's functions on tensors: ``np.sin(t)`` and ``array * t`` are the library's own operations."""
+"""NumPy's functions on tensors: ``np.sin(t)``, ``array * t`` and ``np.sum(t, axis=0)`` are the library's operations.
+
+What has no counterpart here computes on the values, gives arrays, and refuses a tensor that requires grad.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from . import arithmetic, pointwise, products
+from ..core.tensor import TensorBase
+from ..errors import DTypeError, GraphError
+from . import (
+    arithmetic,
+    arrange,
+    combine,
+    create,
+    diagonals,
+    extremes,
+    join,
+    logic,
+    pointwise,
+    products,
+    reduce,
+    rounding,
+    scan,
+    shape,
+    sort,
+    statistics,
+)
+from ._coerce import as_tensor
 
-__all__ = ["ufunc_call"]
+__all__ = ["function_call", "ufunc_call"]
 
-_UFUNCS: dict[np.ufunc, Any] = {
+_UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.add: arithmetic.add,
     np.subtract: arithmetic.sub,
     np.multiply: arithmetic.mul,
     np.true_divide: arithmetic.div,
+    np.floor_divide: arithmetic.floor_divide,
+    np.remainder: arithmetic.remainder,
+    np.fmod: arithmetic.fmod,
+    np.divmod: lambda x, y: (arithmetic.floor_divide(x, y), arithmetic.remainder(x, y)),
     np.power: arithmetic.pow,
-    np.negative: pointwise.neg,
-    np.exp: pointwise.exp,
-    np.log: pointwise.log,
-    np.sqrt: pointwise.sqrt,
-    np.sin: pointwise.sin,
-    np.cos: pointwise.cos,
-    np.tanh: pointwise.tanh,
-    np.absolute: pointwise.abs,
-    np.sign: pointwise.sign,
-    np.square: pointwise.square,
-    np.reciprocal: pointwise.reciprocal,
+    np.float_power: combine.float_power,
     np.maximum: arithmetic.maximum,
     np.minimum: arithmetic.minimum,
+    np.fmax: combine.fmax,
+    np.fmin: combine.fmin,
+    np.arctan2: combine.atan2,
+    np.hypot: combine.hypot,
+    np.copysign: combine.copysign,
+    np.heaviside: combine.heaviside,
+    np.ldexp: combine.ldexp,
+    np.logaddexp: combine.logaddexp,
+    np.logaddexp2: combine.logaddexp2,
     np.equal: arithmetic.eq,
     np.not_equal: arithmetic.ne,
     np.less: arithmetic.lt,
     np.less_equal: arithmetic.le,
     np.greater: arithmetic.gt,
     np.greater_equal: arithmetic.ge,
+    np.logical_and: logic.logical_and,
+    np.logical_or: logic.logical_or,
+    np.logical_xor: logic.logical_xor,
+    np.logical_not: logic.logical_not,
+    np.bitwise_and: logic.bitwise_and,
+    np.bitwise_or: logic.bitwise_or,
+    np.bitwise_xor: logic.bitwise_xor,
+    np.invert: logic.bitwise_not,
+    np.left_shift: logic.bitwise_left_shift,
+    np.right_shift: logic.bitwise_right_shift,
+    np.isnan: logic.isnan,
+    np.isinf: logic.isinf,
+    np.isfinite: logic.isfinite,
+    np.signbit: logic.signbit,
+    np.negative: pointwise.neg,
+    np.positive: pointwise.positive,
+    np.absolute: pointwise.abs,
+    np.fabs: pointwise.abs,
+    np.sign: pointwise.sign,
+    np.exp: pointwise.exp,
+    np.exp2: pointwise.exp2,
+    np.expm1: pointwise.expm1,
+    np.log: pointwise.log,
+    np.log2: pointwise.log2,
+    np.log10: pointwise.log10,
+    np.log1p: pointwise.log1p,
+    np.sqrt: pointwise.sqrt,
+    np.square: pointwise.square,
+    np.reciprocal: pointwise.reciprocal,
+    np.sin: pointwise.sin,
+    np.cos: pointwise.cos,
+    np.tan: pointwise.tan,
+    np.arcsin: pointwise.asin,
+    np.arccos: pointwise.acos,
+    np.arctan: pointwise.atan,
+    np.sinh: pointwise.sinh,
+    np.cosh: pointwise.cosh,
+    np.tanh: pointwise.tanh,
+    np.arcsinh: pointwise.asinh,
+    np.arccosh: pointwise.acosh,
+    np.arctanh: pointwise.atanh,
+    np.deg2rad: pointwise.deg2rad,
+    np.radians: pointwise.deg2rad,
+    np.rad2deg: pointwise.rad2deg,
+    np.degrees: pointwise.rad2deg,
+    np.floor: rounding.floor,
+    np.ceil: rounding.ceil,
+    np.trunc: rounding.trunc,
+    np.rint: rounding.round,
     np.matmul: products.matmul,
+    np.vecdot: lambda x, y: reduce.sum(arithmetic.mul(x, y), dim=-1),
 }
 
 
 def ufunc_call(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Answer a ufunc met on a tensor."""
+    name = ufunc.__name__
+    if kwargs.get("out") is not None:
+        raise DTypeError(
+            f"np.{name}: a result computed from tensors cannot be written into an array, which has no history; write "
+            "a = a + t instead of a += t, or use t.detach().numpy()."
+        )
+    if method != "__call__" or any(value is not None for value in kwargs.values()):
+        what = f"np.{name}.{method}" if method != "__call__" else f"np.{name} with {', '.join(sorted(kwargs))}"
+        raise DTypeError(f"{what}: not available for tensors; use the function of the library, or t.detach().numpy().")
     function = _UFUNCS.get(ufunc)
-    if method != "__call__" or kwargs or function is None:
-        return NotImplemented
-    return function(*inputs)
+    if function is not None:
+        return function(*(as_tensor(np.asarray(x)) if isinstance(x, (list, tuple, int, float)) else x for x in inputs))
+    return _on_values(ufunc, f"np.{name}", inputs, {})
+
+
+# Functions. An adapter translates the arguments; NumPy's names of the first one are dropped before.
+
+
+def _std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    return statistics.std(x, axis, correction=ddof, keepdim=keepdims)
+
+
+def _var(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    return statistics.var(x, axis, correction=ddof, keepdim=keepdims)
+
+
+def _sum(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    return reduce.sum(x, axis, keepdims, dtype=dtype)
+
+
+def _mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    return reduce.mean(x, axis, keepdims, dtype=dtype)
+
+
+def _prod(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    return reduce.prod(x, axis, keepdims, dtype=dtype)
+
+
+def _max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return extremes.amax(x, () if axis is None else axis, keepdims)
+
+
+def _min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return extremes.amin(x, () if axis is None else axis, keepdims)
+
+
+def _quantile(x: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return statistics.quantile(x, q, axis, keepdims)
+
+
+def _cumsum(x: Any, axis: Any = None, dtype: Any = None) -> Any:
+    return scan.cumsum(shape.ravel(x) if axis is None else x, 0 if axis is None else axis, dtype=dtype)
+
+
+def _cumprod(x: Any, axis: Any = None, dtype: Any = None) -> Any:
+    return scan.cumprod(shape.ravel(x) if axis is None else x, 0 if axis is None else axis, dtype=dtype)
+
+
+def _flip(x: Any, axis: Any = None) -> Any:
+    return arrange.flip(x, *range(x.ndim)) if axis is None else arrange.flip(x, axis)
+
+
+def _repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
+    return arrange.repeat_interleave(x, repeats, axis)
+
+
+def _transpose(x: Any, axes: Any = None) -> Any:
+    return shape.permute(x, *(range(x.ndim)[::-1] if axes is None else axes))
+
+
+def _clip(x: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:
+    return combine.clamp(x, a_min if min is None else min, a_max if max is None else max)
+
+
+def _trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
+    return scan.trapezoid(y, dim=axis, **({"dx": dx} if x is None else {"x": x}))
+
+
+def _dot(x: Any, y: Any) -> Any:
+    return arithmetic.mul(x, y) if 0 in (np.ndim(_value(x)), np.ndim(_value(y))) else products.matmul(x, y)
+
+
+_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.sum: _sum,
+    np.mean: _mean,
+    np.prod: _prod,
+    np.max: _max,
+    np.amax: _max,
+    np.min: _min,
+    np.amin: _min,
+    np.std: _std,
+    np.var: _var,
+    np.median: lambda x, axis=None, keepdims=False: _quantile(x, 0.5, axis, keepdims),
+    np.quantile: _quantile,
+    np.all: lambda x, axis=None, keepdims=False: reduce.all(x, axis, keepdims),
+    np.any: lambda x, axis=None, keepdims=False: reduce.any(x, axis, keepdims),
+    np.argmax: lambda x, axis=None, keepdims=False: extremes.argmax(x, axis, keepdims),
+    np.argmin: lambda x, axis=None, keepdims=False: extremes.argmin(x, axis, keepdims),
+    np.count_nonzero: lambda x, axis=None: reduce.count_nonzero(x, axis),
+    np.nansum: lambda x, axis=None, keepdims=False: reduce.nansum(x, axis, keepdims),
+    np.nanmean: lambda x, axis=None, keepdims=False: reduce.nanmean(x, axis, keepdims),
+    np.cumsum: _cumsum,
+    np.cumprod: _cumprod,
+    np.diff: lambda x, n=1, axis=-1: scan.diff(x, n, axis),
+    np.trapezoid: _trapezoid,
+    np.sort: lambda x, axis=-1: sort.sort(x, axis).values,
+    np.argsort: lambda x, axis=-1: sort.argsort(x, axis),
+    np.concatenate: lambda xs, axis=0: join.cat(xs, axis),
+    np.stack: lambda xs, axis=0: join.stack(xs, axis),
+    np.hstack: join.hstack,
+    np.vstack: join.vstack,
+    np.dstack: join.dstack,
+    np.column_stack: join.column_stack,
+    np.where: arithmetic.where,
+    np.clip: _clip,
+    np.round: lambda x, decimals=0: rounding.round(x, decimals=decimals),
+    np.nan_to_num: lambda x, nan=0.0, posinf=None, neginf=None: rounding.nan_to_num(x, nan, posinf, neginf),
+    np.sinc: pointwise.sinc,
+    np.isclose: logic.isclose,
+    np.allclose: logic.allclose,
+    np.array_equal: logic.equal,
+    np.reshape: lambda x, shape_: shape.reshape(x, shape_),
+    np.ravel: lambda x: shape.ravel(x),
+    np.transpose: _transpose,
+    np.swapaxes: shape.swapaxes,
+    np.moveaxis: shape.movedim,
+    np.squeeze: lambda x, axis=None: shape.squeeze(x, axis),
+    np.expand_dims: lambda x, axis: shape.unsqueeze(x, axis),
+    np.broadcast_to: shape.broadcast_to,
+    np.flip: _flip,
+    np.roll: lambda x, shift, axis=None: arrange.roll(x, shift, axis),
+    np.repeat: _repeat,
+    np.tile: lambda x, reps: arrange.tile(x, reps),
+    np.diag: diagonals.diag,
+    np.diagonal: lambda x, offset=0, axis1=0, axis2=1: diagonals.diagonal(x, offset, axis1, axis2),
+    np.trace: diagonals.trace,
+    np.tril: diagonals.tril,
+    np.triu: diagonals.triu,
+    np.dot: _dot,
+    np.inner: products.inner,
+    np.outer: lambda x, y: products.outer(shape.ravel(x), shape.ravel(y)),
+    np.copy: create.clone,
+    np.zeros_like: lambda x, dtype=None: create.zeros_like(x, dtype=dtype),
+    np.ones_like: lambda x, dtype=None: create.ones_like(x, dtype=dtype),
+    np.full_like: lambda x, fill_value, dtype=None: create.full_like(x, fill_value, dtype=dtype),
+    np.shape: lambda x: tuple(x.shape),
+    np.ndim: lambda x: x.ndim,
+    np.size: lambda x, axis=None: x.numel() if axis is None else x.shape[axis],
+}
+_FIRST = ("a", "x", "arr", "m", "ary", "A", "array", "arrays", "tup")
+
+
+def function_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Answer a function of NumPy met on a tensor."""
+    name = f"np.{function.__name__}"
+    if kwargs.get("out") is not None:
+        raise DTypeError(f"{name}: a result computed from tensors cannot be written into an array; leave out= out.")
+    ours = _FUNCTIONS.get(function)
+    if ours is None:
+        return _on_values(function, name, args, kwargs)
+    given = {key: value for key, value in kwargs.items() if key != "out"}
+    if not args:
+        first = next((key for key in _FIRST if key in given), None)
+        args = () if first is None else (given.pop(first),)
+    try:
+        return ours(*args, **given)
+    except TypeError as error:
+        if isinstance(error, DTypeError) or "argument" not in str(error):
+            raise
+        raise DTypeError(f"{name}: these arguments are not available for tensors ({error}).") from None
+
+
+def _value(x: Any) -> Any:
+    return x._data if isinstance(x, TensorBase) else x
+
+
+def _on_values(function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Compute on the values of tensors, none of which may require grad."""
+
+    def plain(x: Any) -> Any:
+        if isinstance(x, TensorBase):
+            if x.requires_grad:
+                raise GraphError(f"{name}: no derivative is known for it here; use t.detach() if none is needed.")
+            x._told(name)
+            return x._data
+        if type(x) in (list, tuple):
+            return type(x)(plain(part) for part in x)
+        return x
+
+    return function(*(plain(x) for x in args), **{key: plain(value) for key, value in kwargs.items()})

@@ -55,7 +55,7 @@ class Tensor(Methods, TensorBase):
         return arithmetic.sub(self, other)
 
     def __rsub__(self, other: Any) -> Tensor:
-        return binary(arithmetic._rsub, self, other)
+        return arithmetic.rsub(self, other)
 
     def __mul__(self, other: Any) -> Tensor:
         return binary(arithmetic._mul, self, other)
@@ -251,6 +251,11 @@ class Tensor(Methods, TensorBase):
         from .numpy_functions import ufunc_call
 
         return ufunc_call(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        from .numpy_functions import function_call
+
+        return function_call(func, args, kwargs)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.requires_grad:
