@@ -112,7 +112,7 @@ class MultiheadAttention(Module):
             weights = [self.in_proj_weight[k * e : (k + 1) * e] for k in range(3)]
         else:
             weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
-        b = self.in_proj_bias
+        b: Any = self._parameters["in_proj_bias"]
         biases = [None] * 3 if b is None else [b[k * e : (k + 1) * e] for k in range(3)]
         return [F.linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True)]
 
