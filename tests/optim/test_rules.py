@@ -9,18 +9,11 @@ import pytest
 
 import thalweg as tw
 from thalweg import optim
-from thalweg.core import dtype as _dtype
 from thalweg.optim.classic import _normal_draw
 
 from .table import BY_NAME, OWN, ROWS, params_of, run, start
 
-
-@pytest.fixture(autouse=True)
-def _float64():
-    before = _dtype.default_float()
-    _dtype.set_default_float(tw.float64)
-    yield
-    _dtype.set_default_float(before)
+pytestmark = pytest.mark.usefixtures("float64_default")
 
 
 def test_every_optimizer_has_a_row():

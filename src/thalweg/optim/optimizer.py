@@ -7,7 +7,8 @@ the same lines run
 
 - on arrays: the eager step, without a tensor object; results are copied into the parameters' memory;
 - on tensors with a graph: ``differentiable=True``, which unrolls the descent so that the final loss can be
-  differentiated with respect to the start, lr, momentum, …;
+  differentiated with respect to the start, lr, momentum, …; a parameter then takes over its new value's memory and
+  graph instead of being written, since the graph of the steps before still needs the old elements;
 - on recorded tensors: while ``core.modes.current().recorder`` is set, the state is made where it is missing, the
   recorder is told of the optimizer, each number of `Settings` enters through ``recorder.setting``, and parameters,
   state and step counters are written in place.
@@ -54,6 +55,8 @@ class Optimizer:
     Settings: ClassVar[Any] = None
     #: state kept as one number per parameter, in the default floating type
     scalars: ClassVar[tuple[str, ...]] = ("step",)
+    #: state that starts as a copy of the parameter
+    copies: ClassVar[tuple[str, ...]] = ()
     #: settings that leave out a part of the rule when they are exactly 0
     switches: ClassVar[tuple[str, ...]] = ("weight_decay", "momentum", "dampening")
     #: integers that decide the structure of the rule
@@ -245,7 +248,10 @@ class Optimizer:
             grad = param._grad
             if grad is None:
                 continue
+            fresh = not self.state.get(param)
             state = self._state_of(param, settings if recorder is None else self._settings(group))
+            if fresh and recorder is None:  # copies of a parameter with a graph stay in it
+                state.update({key: param * 1 for key in self.copies})
             seen = {key: kept for key, kept in state.items() if key != "step"}
             t: Any = 0.0
             for key in self.scalars:
@@ -277,7 +283,10 @@ class Optimizer:
                     self.state[param][key] = value
                 else:
                     self.state[param][key] = self._as_state(key, value)
-            write(param, x, "step")
+            if recorder is not None:
+                write(param, x, "step")
+            else:
+                _take_over(param, x)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or (``set_to_none=False``) fill them with 0."""
@@ -445,6 +454,15 @@ class Optimizer:
             lines.append(f"Parameter Group {k}")
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
         return "\n".join([*lines, ")"])
+
+
+def _take_over(param: Any, value: TensorBase) -> None:
+    """Let a parameter become `value`, graph and memory: what earlier steps saved must not be overwritten."""
+    retained = param.retains_grad
+    param._data, param._node, param._version_list = value._data, value._node, value._version_list
+    param._view = None
+    if retained and value._node is not None:
+        param.retain_grad()
 
 
 def _scalar(value: Any) -> TensorBase:

@@ -20,6 +20,7 @@ class _ScheduleFree(Optimizer):
     """The parameters hold y, where gradients are taken; the state holds z, which descends, and x, its mean."""
 
     scalars = ("step", "weight_sum")
+    copies = ("z", "x")
     training = True
 
     def _run(self, closure: Any = None) -> Any:

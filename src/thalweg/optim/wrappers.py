@@ -88,7 +88,8 @@ class Wrapper(Optimizer):
             setattr(self, name, deepcopy(state_dict[name]))
 
     def __repr__(self) -> str:
-        own = ", ".join(f"{k}={v!r}" for k, v in self.__dict__.items() if isinstance(v, (bool, int, float, str)))
+        shown = {k: v for k, v in self.__dict__.items() if k[0] != "_" and isinstance(v, (bool, int, float, str))}
+        own = ", ".join(f"{k}={v!r}" for k, v in shown.items())
         return f"{self._name()}({own}) of {self.inner!r}"
 
 
