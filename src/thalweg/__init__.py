@@ -10,6 +10,7 @@ from math import pi as pi
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"thalweg\.(ops|core)\.")
 
 from . import autograd as autograd
+from . import data as data
 from . import func as func
 from . import linalg as linalg
 from . import nn as nn

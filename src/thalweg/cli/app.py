@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from ..data.fetched import Unreachable
 from ..errors import MissingExtra, ThalwegError
 from ..lab.config import (
     DEFAULT_EPOCHS,
@@ -18,6 +19,7 @@ from ..lab.config import (
     DEFAULT_STEPS,
     ProblemSpec,
     RaceConfig,
+    default_budget,
     resolve_problem,
 )
 from ..lab.contender import Contender, default_contenders, distinct, parse_contender
@@ -42,7 +44,7 @@ def reading() -> Iterator[None]:
     """Turn what goes wrong while arguments are read into a wrong command."""
     try:
         yield
-    except MissingExtra:
+    except (MissingExtra, Unreachable):
         raise
     except ThalwegError as error:
         raise WrongCommand(str(error)) from None
@@ -104,7 +106,7 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
     if epochs is not None and not epochs > 0:
         raise WrongCommand(f"--epochs must be a number > 0, got {epochs:g}.")
     if steps is None and epochs is None:
-        return Budget(epochs=DEFAULT_EPOCHS) if problem.rows else Budget(steps=DEFAULT_STEPS)
+        return default_budget(problem.rows)
     return Budget(epochs, steps)
 
 
@@ -121,7 +123,7 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="What all starts and orders are derived from."
 )
-@click.option("--epochs", type=float, help=f"Passes over the rows (default {DEFAULT_EPOCHS}).")
+@click.option("--epochs", type=float, help=f"Passes over the rows (default {DEFAULT_EPOCHS}, more on small tables).")
 @click.option(
     "--steps", type=click.IntRange(1), help=f"Steps instead of epochs (default {DEFAULT_STEPS} on a function)."
 )

@@ -176,7 +176,7 @@ def _table(result: Result) -> Grid:
     unit, factor = ("ms", 1e3) if any(s.seconds_per_step >= 0.01 for s in result.summaries) else ("µs", 1e6)
     several = result.config.seeds >= FEW
     grid.add_column("contender", no_wrap=True)
-    grid.add_column("settings", max_width=SETTINGS_WIDTH)
+    grid.add_column("settings", min_width=12, max_width=SETTINGS_WIDTH, overflow="fold")
     grid.add_column("loss", justify="right", no_wrap=True)
     if several:
         grid.add_column("95% interval", no_wrap=True)

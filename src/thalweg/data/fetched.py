@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import ArgumentError, DataError
 from .table import Array, Table
 
-__all__ = ["airfoil", "cache_folder", "fashion_mnist"]
+__all__ = ["Unreachable", "airfoil", "cache_folder", "fashion_mnist"]
 
 AIRFOIL_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00291/airfoil_self_noise.dat"
 AIRFOIL_SHA1 = "76e5be1548fd8222e5074cf0faae75edff8cf93f"
@@ -26,6 +26,10 @@ FASHION_MD5 = {
 }
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 TIMEOUT = 30.0  # seconds
+
+
+class Unreachable(DataError):
+    """A file is neither here nor to be had now."""
 
 
 def cache_folder() -> Path:
@@ -61,9 +65,9 @@ def _download(who: str, url: str, file: str, fits: Callable[[bytes], bool]) -> P
             content: bytes = answer.read()
     except (URLError, OSError) as error:
         reason = getattr(error, "reason", error)
-        raise DataError(f"data.{who}: {file} is not here and {url} cannot be reached ({reason}); {where}.") from None
+        raise Unreachable(f"data.{who}: {file} is not here and {url} cannot be reached ({reason}); {where}.") from None
     if not fits(content):
-        raise DataError(f"data.{who}: what {url} sent is not {file} (its checksum differs); {where}.")
+        raise Unreachable(f"data.{who}: what {url} sent is not {file} (its checksum differs); {where}.")
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{file}.{os.getpid()}"
     partial.write_bytes(content)

@@ -17,13 +17,30 @@ from ..problems.catalogue import PROBLEMS, find
 from ..problems.function import expression
 from ..problems.regressions import LinearRegression, LogisticRegression
 from .contender import Contender, unknown
+from .methods import minibatch_size
 from .trial import Budget
 
-__all__ = ["DEFAULT_EPOCHS", "DEFAULT_SEEDS", "DEFAULT_STEPS", "ProblemSpec", "RaceConfig", "resolve_problem"]
+__all__ = [
+    "DEFAULT_EPOCHS",
+    "DEFAULT_SEEDS",
+    "DEFAULT_STEPS",
+    "ProblemSpec",
+    "RaceConfig",
+    "default_budget",
+    "resolve_problem",
+]
 
 DEFAULT_SEEDS = 5
-DEFAULT_EPOCHS = 10
+DEFAULT_EPOCHS = 10  # more on a small table, so that a minibatch method takes DEFAULT_STEPS
 DEFAULT_STEPS = 300
+
+
+def default_budget(rows: int) -> Budget:
+    """Return how long a run is where nobody says."""
+    if not rows:
+        return Budget(steps=DEFAULT_STEPS)
+    per_epoch = -(-rows // minibatch_size(rows))
+    return Budget(epochs=max(DEFAULT_EPOCHS, -(-DEFAULT_STEPS // per_epoch)))
 
 
 @dataclass(frozen=True)

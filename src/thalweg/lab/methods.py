@@ -83,11 +83,12 @@ def _rounded(x: float) -> float:
 def default_settings(problem: Problem, method: Method, batch: int) -> dict[str, Any]:
     """Return settings that make sense for the problem; the method's other settings keep their defaults.
 
-    With L the largest eigenvalue of the Hessian: gradient descent takes 1/L, half the largest stable rate. With
+    With L the largest eigenvalue of the Hessian H: gradient descent takes 1/L, half the largest stable rate. With
     batches of b of n rows the steady error of a regression is near lr·tr(H)/2b of the smallest loss, so the rate is
-    at most 0.05·b/tr(H): the noise then costs about 2.5%. (For classes the share is larger.) Momentum m multiplies a step by 1/(1-m) in the long run, and
-    its rate is divided by that where there is noise. The adaptive methods move by about lr in each parameter and
-    step, whatever the gradient: their rates are parts of the distance to go.
+    at most 0.05·b/tr(H): the noise then costs about 2.5%. (For classes the share is larger.) Momentum m multiplies
+    a step by 1/(1-m) in the long run, and its rate is divided by that where there is noise, and by 3 where the
+    curvature changes along the way. The adaptive methods move by about lr in each parameter and step, whatever the
+    gradient: their rates are parts of the distance to go.
     """
     name = method.name
     L = problem.smoothness()
@@ -99,7 +100,11 @@ def default_settings(problem: Problem, method: Method, batch: int) -> dict[str, 
         steep = _rounded(min(1 / L, problem.noise_share * batch / trace)) if L > 0 else 0.01
     if method.optimizer is optim.SGD:
         m = float(method.fixed.get("momentum", 0.0))
-        return {"lr": _rounded(steep * (1 - m)) if stochastic else steep} | method.fixed
+        if stochastic:
+            steep = _rounded(steep * (1 - m))
+        elif m and not problem.curvature().exact:
+            steep = _rounded(steep / 3)
+        return {"lr": steep} | method.fixed
     chosen: dict[str, dict[str, Any]] = {
         "adagrad": {"lr": _rounded(0.1 * scale)},
         "rmsprop": {"lr": _rounded(0.01 * scale), "alpha": 0.9},

@@ -249,6 +249,11 @@ def _looks(traces: Sequence[Trace]) -> list[dict[str, Any]]:
     return found
 
 
+def _marker(points: Array, size: float) -> float:
+    """Return the size of the points' marks: small where there are so many that they would hide the path."""
+    return size if len(points) <= 60 else 0.0
+
+
 def _legend(figure: Any, traces: Sequence[Trace]) -> None:
     short = max(len(_name(t)) for t in traces) <= 36
     figure.legend(loc="outside lower left", frameon=False, ncols=2 if short and len(traces) > 3 else 1, fontsize=8)
@@ -269,7 +274,9 @@ def _contours(problem: FunctionProblem, traces: Sequence[Trace]) -> Any:
             axes.contour(*grid, masked, levels=levels, colors="#8a8a8a", linewidths=0.5)
     for trace, look in zip(traces, _looks(traces), strict=True):
         points = trace.points
-        axes.plot(*points.T, "-o", markersize=3, linewidth=1.3, label=_name(trace), clip_on=True, **look)
+        axes.plot(
+            *points.T, "-o", markersize=_marker(points, 3), linewidth=1.3, label=_name(trace), clip_on=True, **look
+        )
         _mark_exit(axes, points, (a, b, c, d), look["color"])
     axes.plot(*traces[0].points[0], "s", color="#222222", markersize=6, zorder=5)
     for m in problem.minimisers:
@@ -309,7 +316,7 @@ def _curve(problem: FunctionProblem, traces: Sequence[Trace]) -> Any:
     for trace, look in zip(traces, _looks(traces), strict=True):
         at = trace.points[:, 0]
         height = trace.values
-        axes.plot(at, height, "-o", markersize=3.5, linewidth=1.0, label=_name(trace), **look)
+        axes.plot(at, height, "-o", markersize=_marker(at, 3.5), linewidth=1.0, label=_name(trace), **look)
         if not a <= at[-1] <= b:
             edge = b if not at[-1] < a else a
             axes.plot([edge], [np.interp(edge, x, y)], "X", color=look["color"], markersize=9, clip_on=False, zorder=6)

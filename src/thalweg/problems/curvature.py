@@ -77,10 +77,12 @@ def largest_eigenvalue(
 
 
 def extremes(eigenvalues: Any) -> tuple[float, float | None, float]:
-    """Return the largest eigenvalue, the smallest positive one, and the sum."""
+    """Return the largest eigenvalue, the smallest positive one (None if any is negative), and the sum."""
     values = np.sort(np.asarray(eigenvalues, np.float64))
-    positive = values[values > 1e-10 * max(abs(values[0]), abs(values[-1]))]
-    return float(values[-1]), float(positive[0]) if len(positive) else None, float(values.sum())
+    nothing = 1e-10 * max(abs(values[0]), abs(values[-1]))
+    positive = values[values > nothing]
+    convex = len(positive) > 0 and values[0] >= -nothing
+    return float(values[-1]), float(positive[0]) if convex else None, float(values.sum())
 
 
 def at_point(loss: Callable[[], Tensor], parameters: Sequence[Tensor], where: str) -> Curvature:

@@ -145,9 +145,9 @@ class FunctionProblem(Problem):
         return max(sizes, default=curvature.largest)
 
     def scale(self) -> float:
-        """Return the distance from the start to the nearest minimiser, or a tenth of the domain's width."""
+        """Return the distance from the start to the nearest minimiser, or half of the domain's width."""
         if not self.minimisers:
-            return max(high - low for low, high in self.domain) / 10
+            return max(high - low for low, high in self.domain) / 2
         start = self.start(np.random.default_rng(0))
         return float(min(np.abs(np.asarray(m) - start).max() for m in self.minimisers)) or 1.0
 
