@@ -177,6 +177,8 @@ BINARY = (
     Row("fmin", tw.fmin, pairs(apart=0.2), np.fmin, inputs=2),
     Row("clamp", tw.clamp, bounds, np.clip, inputs=3),
     Row("clamp[numbers]", lambda x: tw.clamp(x, -1, 1), grid(avoid=(-1, 1)), lambda x: x.clip(-1, 1), inputs=1),
+    Row("clamp[min]", lambda x: tw.clamp(x, min=-1), grid(avoid=(-1,)), lambda x: x.clip(-1), inputs=1),
+    Row("clamp[max]", lambda x: tw.clamp(x, max=1), grid(avoid=(1,)), lambda x: x.clip(max=1), inputs=1),
     Row("clamp_min", tw.clamp_min, pairs(apart=0.2), np.maximum, inputs=2),
     Row("clamp_max", tw.clamp_max, pairs(apart=0.2), np.minimum, inputs=2),
     Row("atan2", tw.atan2, pairs(avoid=(0.0,)), np.arctan2, inputs=2),

@@ -281,9 +281,9 @@ class Watcher:
         return lambda *args: None
 
 
-def watched(f: Callable[[], Any]) -> set[Any]:
-    """Return the primitives that `f` applies."""
-    modes, watcher = current(), Watcher()
+def watched(f: Callable[[], Any], watcher: Watcher | None = None) -> set[Any]:
+    """Return the primitives that `f` applies; tell `watcher` of them."""
+    modes, watcher = current(), watcher or Watcher()
     enter(modes.replace(recorder=watcher))
     try:
         f()

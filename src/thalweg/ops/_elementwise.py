@@ -210,6 +210,8 @@ def apply(primitive: Elementwise, inputs: tuple[Any, ...], params: tuple[Any, ..
     arrays = [x._data if isinstance(x, TensorBase) else x for x in inputs]
     first = 1 if primitive.kind == "choose" else 0
     common = _dtype.promote(*arrays[first:])
+    if primitive.least == 2 and not any(type(a) not in _NUMBERS and a.dtype.kind == "f" for a in arrays):
+        raise _not_defined(primitive, _dtype.of_array(arrays[0]))
     if common.rank < 2:
         if common.rank < primitive.least:
             raise _not_defined(primitive, common)
@@ -249,10 +251,8 @@ def apply(primitive: Elementwise, inputs: tuple[Any, ...], params: tuple[Any, ..
     if modes.grad and primitive.vjps and out.dtype.kind == "f":
         edges = [_edge(x, a, out, target) for x, a in zip(inputs, arrays, strict=True)]
         if any(e is not None for e in edges):
-            sources = tuple(
-                x if isinstance(x, TensorBase) and c is x._data else _Copied(c)
-                for x, c in zip(inputs, cast, strict=True)
-            )
+            # A converted input is a copy, but a write to the original still counts as one to what was saved.
+            sources = tuple(x if isinstance(x, TensorBase) else _Copied(c) for x, c in zip(inputs, cast, strict=True))
             result._node = _record(primitive, tuple(edges), sources, cast, params, (result,))
     if modes.special:
         special_record(primitive, inputs, params, (result,), modes)
@@ -288,7 +288,7 @@ def zeros(g: Any) -> Any:
 
 
 class _Copied(TensorBase):
-    """A converted input or a number: nobody else can write to it."""
+    """A number: nobody else can write to it."""
 
     __slots__ = ()
 

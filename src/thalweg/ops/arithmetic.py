@@ -10,7 +10,7 @@ import numpy as np
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ThalwegError
 from ._coerce import as_tensor, need_tensor
-from ._elementwise import F32, F64, Elementwise, NotDefined, apply, binary, elementwise, zeros
+from ._elementwise import Elementwise, NotDefined, apply, binary, elementwise, zeros
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -127,23 +127,24 @@ def _trunc_rest(x: Any, y: Any) -> Any:
     return np.fmod(x, y)
 
 
+_REST = "(math.fmod({0}, {1}) + ({1} if math.fmod({0}, {1}) != 0 and (math.fmod({0}, {1}) < 0) != ({1} < 0) else 0))"
 _floor_div: Elementwise = elementwise(
     "div",
     _floored,
     [zeros, zeros],
-    kernel="({0} // {1})",
+    kernel=f"({{0}} / {{1}} if {{1}} == 0 else round(({{0}} - {_REST}) / {{1}}))",
     kind="keep",
     least=1,
-    backward="DivBackward1",
+    backward="DivBackward2",
 )
 _trunc_div: Elementwise = elementwise(
-    "div", _truncated, [zeros, zeros], kernel="np.trunc({0} / {1})", kind="keep", least=1, backward="DivBackward1"
+    "div", _truncated, [zeros, zeros], kernel="np.trunc({0} / {1})", kind="keep", least=1, backward="DivBackward2"
 )
 _remainder: Elementwise = elementwise(
     "remainder",
     _floor_rest,
     [lambda g: g, lambda g, x, y: -g * _floor_div(x, y)],
-    kernel="({0} % {1})",
+    kernel=_REST,
     kind="keep",
     least=1,
 )
@@ -191,6 +192,8 @@ def _one_tensor(input: Any, other: Any, who: str) -> Any:
 def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     if isinstance(alpha, float) and not (_is_floating(input) or _is_floating(other)):
         raise DTypeError("alpha: an integer is required for integer tensors, got a float.")
+    if isinstance(alpha, bool) and not (_is_bool(input) and _is_bool(other)):
+        raise DTypeError("alpha: a number is required, got a truth value.")
     if isinstance(other, (int, float)):
         return other * alpha
     if _is_bool(input) and _is_bool(other):
@@ -204,7 +207,7 @@ def _scaled(input: Any, other: Any, alpha: Any) -> Any:
 def _is_floating(x: Any) -> bool:
     if isinstance(x, TensorBase):
         return x._data.dtype.kind == "f"
-    return isinstance(x, float) or getattr(x, "dtype", None) in (F32, F64)
+    return isinstance(x, float) or (isinstance(x, np.ndarray) and x.dtype.kind == "f")
 
 
 def _is_bool(x: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,7 +79,7 @@ def fmin(input: Any, other: Any) -> Tensor:
     return apply(_fmin, _both(input, other, "fmin"))
 
 
-# Bounds. A missing bound is an infinity (or the end of the integers).
+# Bounds
 
 
 def _clamp_forward(x: Any, low: Any, high: Any) -> Any:
@@ -117,14 +116,22 @@ _clamp_max: Elementwise = elementwise(
 )
 
 
-def _end(input: TensorBase, bound: Any, sign: int) -> Any:
-    """Return the bound that does not bind."""
-    values = [x._data if isinstance(x, TensorBase) else x for x in (input, bound)]
-    common = _dtype.promote(*values)
-    if common.rank == 2:
-        return sign * math.inf
-    ends = np.iinfo(np.int64 if common.rank == 0 else common.np)
-    return ends.max if sign > 0 else ends.min
+_at_least: Elementwise = elementwise(
+    "clamp",
+    np.maximum,
+    [_clamp_min.vjps[0], None],
+    kernel="maximum({0}, {1})",
+    kind="keep",
+    backward="ClampBackward1",
+)
+_at_most: Elementwise = elementwise(
+    "clamp",
+    np.minimum,
+    [_clamp_max.vjps[0], None],
+    kernel="minimum({0}, {1})",
+    kind="keep",
+    backward="ClampBackward1",
+)
 
 
 def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
@@ -140,11 +147,12 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise _NoBound("clamp: at least one of min and max is required, got neither.")
     x = as_tensor(input)
-    low = _end(x, max, -1) if min is None else min
-    high = _end(x, min, 1) if max is None else max
-    if isinstance(low, (int, float)) and isinstance(high, (int, float)):
-        return apply(_clamp_number, (x, low, high))
-    return apply(_clamp, (x, low, high))
+    if max is None:
+        return binary(_at_least if isinstance(min, (int, float)) else _clamp_min, x, min)
+    if min is None:
+        return binary(_at_most if isinstance(max, (int, float)) else _clamp_max, x, max)
+    numbers = isinstance(min, (int, float)) and isinstance(max, (int, float))
+    return apply(_clamp_number if numbers else _clamp, (x, min, max))
 
 
 class _NoBound(ArgumentError, RuntimeError):
@@ -282,6 +290,10 @@ _lerp: Elementwise = elementwise(
     kernel="({0} + {2} * ({1} - {0}) if abs({2}) < 0.5 else {1} - ({1} - {0}) * (1 - {2}))",
     kind="keep",
     least=2,
+    backward="LerpBackward1",
+)
+_lerp_number: Elementwise = elementwise(
+    "lerp", _lerp.forward, [*_lerp.vjps[:2], None], kernel=_lerp.kernel, kind="keep", least=2
 )
 
 
@@ -292,7 +304,7 @@ def lerp(input: Any, end: Any, weight: Any) -> Tensor:
     for z in (y, third):
         if isinstance(z, TensorBase) and z._data.dtype != x._data.dtype:
             raise DTypeError(f"lerp: tensors of one type are required, got {x.dtype} and {z.dtype}.")
-    return apply(_lerp, (x, y, third))
+    return apply(_lerp if isinstance(third, TensorBase) else _lerp_number, (x, y, third))
 
 
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:

@@ -57,9 +57,15 @@ _rad2deg: Elementwise = elementwise(
     backward="Rad2DegBackward0",
 )
 _sign: Elementwise = elementwise(
-    "sign", lambda x: np.sign(x) if x.dtype.kind != "b" else x.copy(), [zeros], kernel="sign({0})", kind="keep"
+    "sign",
+    lambda x: np.subtract(x > 0, x < 0, dtype=x.dtype) if x.dtype.kind != "b" else x.copy(),  # 0 at NaN, as PyTorch
+    [zeros],
+    kernel="(1 if {0} > 0 else -1 if {0} < 0 else 0)",
+    kind="keep",
 )
-_sgn: Elementwise = elementwise("sgn", _sign.forward, [zeros], kernel="sign({0})", kind="keep")
+_sgn: Elementwise = elementwise(
+    "sgn", _sign.forward, [zeros], kernel="(1 if {0} > 0 else -1 if {0} < 0 else 0)", kind="keep"
+)
 _abs: Elementwise = elementwise("abs", np.abs, [lambda g, x: g * _sign(x)], kernel="abs({0})", kind="keep", least=1)
 _reciprocal: Elementwise = elementwise("reciprocal", np.reciprocal, [lambda g, out: -g * (out * out)], kernel="1 / {0}")
 _square: Elementwise = elementwise(

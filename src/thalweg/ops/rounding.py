@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 __all__ = ["ceil", "fix", "floor", "frac", "nan_to_num", "round", "trunc"]
 
 
-def _step(name: str, ufunc: Any) -> Elementwise:
+def _step(name: str, ufunc: Any, kernel: str) -> Elementwise:
     return elementwise(
         name,
         lambda x: ufunc(x) if x.dtype.kind == "f" else x.copy(),
         [zeros],
-        kernel=f"np.{ufunc.__name__}({{0}})",
+        kernel=f"{kernel}({{0}})",
         kind="keep",
         least=1,
     )
 
 
-_floor, _ceil = _step("floor", np.floor), _step("ceil", np.ceil)
-_trunc, _round = _step("trunc", np.trunc), _step("round", np.rint)
+_floor, _ceil = _step("floor", np.floor, "np.floor"), _step("ceil", np.ceil, "np.ceil")
+_trunc, _round = _step("trunc", np.trunc, "np.trunc"), _step("round", np.rint, "round")
 _frac: Elementwise = elementwise(
     "frac", lambda x: x - np.trunc(x), [lambda g: g], kernel="({0} - np.trunc({0}))", kind="keep", least=2
 )
@@ -45,7 +45,7 @@ _round_decimals: Elementwise = elementwise(
     "round",
     _round_to,
     [zeros, None],
-    kernel="(np.rint({0} * 10.0 ** {1}) / 10.0 ** {1} if {1} > 0 else np.rint({0} / 10.0 ** -{1}) * 10.0 ** -{1})",
+    kernel="(round({0} * 10.0 ** {1}) / 10.0 ** {1} if {1} > 0 else round({0} / 10.0 ** -{1}) * 10.0 ** -{1})",
     kind="keep",
     least=2,
     backward="RoundBackward1",
