@@ -78,10 +78,10 @@ VALUES = {
     "sum": lambda T, x, y, k: [lambda: x.sum(), lambda: x.sum(0), lambda: x.sum(-1, keepdim=True)][k % 3](),
     "mean": lambda T, x, y, k: [lambda: x.mean(), lambda: x.mean(0), lambda: x.mean(-1, keepdim=True)][k % 3](),
     "amax": lambda T, x, y, k: x.amax(-1) if k % 2 else x.amax(),
-    "matmul": lambda T, x, y, k: x.double() @ y.double(),
+    "matmul": lambda T, x, y, k: (x.double() @ y.double()).clone(),
     "cast": lambda T, x, y, k: [x.double, x.float, x.long, x.bool][k % 4](),
     "cat": lambda T, x, y, k: T.cat([x, y, x], [0, -1][k % 2]),
-    "stack": lambda T, x, y, k: T.stack([x, y], k % 2),
+    "stack": lambda T, x, y, k: T.stack([x, y], -(k % 2)),
     "gather": lambda T, x, y, k: x if not x.numel() else x[[0, 1, 0]] if k % 2 else x[..., [0, 0]],
     "mask": lambda T, x, y, k: x[x > 0],
     "data": lambda T, x, y, k: x.data,
@@ -147,7 +147,7 @@ def _retain(T: Any, x: Any, y: Any, k: int) -> None:
 
 
 def _require(T: Any, x: Any, y: Any, k: int) -> None:
-    x.requires_grad_(k % 4 != 0)
+    x.requires_grad_()
 
 
 def _forget(T: Any, x: Any, y: Any, k: int) -> None:
@@ -155,7 +155,7 @@ def _forget(T: Any, x: Any, y: Any, k: int) -> None:
 
 
 def _gradient(T: Any, x: Any, y: Any, k: int) -> Any:
-    return T.autograd.grad(x.sum(), y, create_graph=bool(k % 2), retain_graph=True)[0].detach()
+    return T.autograd.grad(x.sum(), y, create_graph=bool(k % 2), retain_graph=True)[0].detach().clone()
 
 
 ACTIONS = {
@@ -278,8 +278,7 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b) and all(_same(p, q) for p, q in zip(a, b, strict=True))
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        loose = a.dtype == np.float32
-        return a.shape == b.shape and np.allclose(
-            a, b, rtol=2e-4 if loose else 1e-7, atol=2e-5 if loose else 1e-8, equal_nan=True
-        )
+        # float64 too may have come through float32 on its way.
+        rtol, atol = (2e-4, 2e-5) if a.dtype == np.float32 else (1e-5, 1e-6)
+        return a.shape == b.shape and np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
     return type(a) is type(b) and bool(a == b)

@@ -16,10 +16,13 @@ import numpy as np
 
 from ..errors import AnomalyError, GraphError, InPlaceError, ShapeError
 from .modes import current, enter, restore, silence
-from .node import BaseNode, Hooks, Leaf, Node, Output, Saved
+from .node import NOTHING, BaseNode, Hooks, Leaf, Node, Output, Saved
 from .tensor import TensorBase, describe
 
 __all__ = ["backward", "backward_pass", "reaching", "seed_for"]
+
+_ndarray = np.ndarray
+_alone: list[int] = []  # the references to a gradient at its leaf when nobody else can see it: see measure()
 
 
 def seed_for(root: TensorBase, gradient: Any, who: str = "backward") -> Any:
@@ -115,7 +118,14 @@ def backward_pass(
         enter(outer)
     if inputs is None:
         return []
-    return [_as_tensor(wanted[tensor._node]) for tensor in inputs]  # type: ignore[index]
+    return [_result(wanted[tensor._node]) for tensor in inputs]  # type: ignore[index]
+
+
+def _result(gradient: Any) -> TensorBase | None:
+    """Return a gradient as the caller gets it: memory that can be written."""
+    if type(gradient) is np.ndarray and not gradient.flags.writeable:
+        gradient = gradient.copy()
+    return _as_tensor(gradient)
 
 
 def _as_tensor(gradient: Any) -> TensorBase | None:
@@ -199,9 +209,20 @@ class _Walk:
         heap, waiting, keep = self.heap, self.waiting, self.keep
         plain = not (self.on_tensors or self.anomaly)
         needed, wanted = self.needed, self.wanted
-        while heap:
-            order = heappop(heap)
-            node, g, _ = waiting.pop(order)
+        ahead: BaseNode | None = None  # a node that need not wait, as when its operation is one of a chain
+        g_ahead: Any = None
+        while True:
+            if ahead is not None and not (heap and heap[0] < ahead.order):
+                node, g = ahead, g_ahead
+                ahead = g_ahead = None
+            else:
+                if ahead is not None:
+                    waiting[ahead.order] = [ahead, g_ahead, False]
+                    heappush(heap, ahead.order)
+                    ahead = g_ahead = None
+                if not heap:
+                    return
+                node, g, _ = waiting.pop(heappop(heap))
             if type(node) is not Node or node.hooks is not None or not plain or (wanted is not None and node in wanted):
                 self.visit(node, g)
                 continue
@@ -222,22 +243,36 @@ class _Walk:
             if not primitive.single or primitive.arity < 0:
                 self.spread(node, g, values)
                 continue
-            vjps, getters = primitive.vjps, primitive.getters
-            i = 0
+            i = -1
             for edge in node.edges:
-                if edge is not None and (needed is None or edge in needed):
-                    rule = vjps[i]
-                    if rule is not None:
-                        part = rule(g, *getters[i](values))
-                        at = edge.order
-                        entry = waiting.get(at)
-                        if entry is None:
-                            waiting[at] = [edge, part, False]
-                            heappush(heap, at)
-                            part = None
-                        else:
-                            self.give(edge, part)
                 i += 1
+                if edge is None or (needed is not None and edge not in needed):
+                    continue
+                rule, at = primitive.calls[i]
+                if rule is None:
+                    continue
+                if at >= 0:
+                    part = rule(g, values[at])
+                elif at == NOTHING:
+                    part = rule(g)
+                else:
+                    part = rule(g, *primitive.getters[i](values))
+                if type(part) is not _ndarray:
+                    part = np.asarray(part)  # NumPy's scalars lack what rules may count on
+                order = edge.order
+                if order in waiting:
+                    self.give(edge, part)
+                elif ahead is None:
+                    ahead, g_ahead = edge, part
+                elif ahead is edge:
+                    waiting[order] = [edge, g_ahead, False]
+                    heappush(heap, order)
+                    ahead = g_ahead = None
+                    self.give(edge, part)
+                else:
+                    waiting[order] = [edge, part, False]
+                    heappush(heap, order)
+                part = None
 
     def visit(self, node: BaseNode, g: Any) -> None:
         """The general case: hooks, wanted inputs, leaves, outputs, anomalies, tensors."""
@@ -386,8 +421,10 @@ class _Walk:
                         g = own
                 leaf.accumulate(g if self.create_graph or recorder is not None else g.detach(), False)
             else:
-                # Held by run's local, visit's argument, ours and getrefcount's: then nobody else can see it.
-                leaf.accumulate(g, sys.getrefcount(g) <= 4)
+                count = sys.getrefcount(g)
+                if not _alone:
+                    _alone.append(count)
+                leaf.accumulate(g, count <= _alone[0])
 
     def check(self, node: BaseNode, parts: Sequence[Any]) -> None:
         for part in parts:
@@ -436,3 +473,11 @@ def _written(node: Node, versions: tuple[Any, ...], k: int) -> InPlaceError:
 
 
 from . import moves  # noqa: E402  (the graph's own primitives are written with tensors)
+
+
+def measure() -> None:
+    """Walk once with a gradient that is certainly nobody else's; how Python counts differs between its versions."""
+    leaf = TensorBase._wrap(np.zeros(1, np.float32))
+    leaf.requires_grad = True
+    backward(moves.CAST(leaf, np.dtype(np.float64), leaf._data.dtype))
+

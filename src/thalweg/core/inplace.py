@@ -75,6 +75,7 @@ def write(target: TensorBase, value: Any, who: str = "copy_") -> Any:
         if np.broadcast_shapes(new.shape, data.shape) != data.shape:
             raise ShapeError(f"{who}: the result has shape {new.shape}, which cannot be written into {data.shape}.")
         raise ShapeError(f"{who}: shape {data.shape} is required, got {new.shape}.")
+    node = value._node
     if new.dtype != data.dtype:
         source, into = _dtype.of_array(new), _dtype.of_array(data)
         if not _dtype.can_cast(source, into):
@@ -86,7 +87,6 @@ def write(target: TensorBase, value: Any, who: str = "copy_") -> Any:
             f"{who}: several elements of this tensor lie at one place in memory (it was expanded), or the memory is "
             "read-only; clone it first."
         )
-    node = value._node
     if isinstance(node, Node) and node.values is not None:
         _keep_what_was_saved(node, target, value)
     if modes.recorder is not None:

@@ -20,9 +20,14 @@ def _sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     return x.sum(axis=axes, keepdims=True).reshape(shape) if axes else x.reshape(shape)
 
 
+def _expand(x: Any, shape: tuple[int, ...]) -> Any:
+    out = np.broadcast_to(x, shape)
+    return out if out.size != x.size else x.reshape(shape)  # NumPy's is read-only even where nothing is repeated
+
+
 EXPAND: Primitive = Primitive(
     "expand",
-    lambda x, shape: np.broadcast_to(x, shape),
+    _expand,
     (lambda g, x_shape: SUM_TO(g, x_shape),),
     linear=True,
     view=True,
@@ -40,13 +45,13 @@ IMPLICIT_CAST: Primitive = Primitive("_to_copy", CAST.forward, CAST.vjps, linear
 
 
 def _copy_slices(base: Any, value: Any, steps: Any) -> Any:
-    out = base.copy()
+    out = np.array(base)
     replay(steps, out)[...] = value
     return out
 
 
 def _cleared(g: Any, steps: Any, value_shape: tuple[int, ...]) -> Any:
-    return COPY_SLICES(g, np.zeros(value_shape, g.dtype if isinstance(g, np.ndarray) else g.dtype.np), steps)
+    return COPY_SLICES(g, np.zeros(value_shape, g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np), steps)
 
 
 COPY_SLICES: Primitive = Primitive(

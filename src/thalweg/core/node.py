@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseNode", "Handle", "Hooks", "Leaf", "Node", "Output", "Saved", "visible"]
 
+NOTHING, SEVERAL = -1, -2  # what a rule takes besides the gradient, where it is not one value
 _recorded = itertools.count(-1, -1)  # later nodes sort first
 _leaves = itertools.count(1)  # leaves sort after every node
 next_order = _recorded.__next__
@@ -208,7 +209,7 @@ class Leaf(BaseNode):
     def accumulate(self, gradient: Any, own: bool) -> None:
         """Add a gradient (an array, or a tensor under ``create_graph``); take it over if `own`."""
         tensor = self._tensor()
-        if tensor is None:
+        if tensor is None or tensor._node is None:  # gone, or no longer asking for a gradient
             return
         with _accumulating:
             _accumulate(tensor, gradient, own)

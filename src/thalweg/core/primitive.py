@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import AnomalyError, GraphError
 from .modes import DEFAULT, Modes, current, enter, restore, silence
-from .node import BaseNode, Node, Output, Saved, next_order
+from .node import NOTHING, SEVERAL, BaseNode, Node, Output, Saved, next_order
 from .origin import user_line
 from .tensor import TensorBase, View
 
@@ -61,6 +61,7 @@ class Primitive:
         "_plans",
         "arity",
         "backward",
+        "calls",
         "diagonal",
         "forward",
         "getters",
@@ -116,6 +117,7 @@ class Primitive:
         self.names = tuple(layout)
         self.takes: list[tuple[int, ...]] = []
         self.getters: list[Callable[[Any], tuple[Any, ...]]] = []
+        self.calls: list[tuple[Rule | None, int]] = []  # each rule, with the place of the only value that it takes
         for rule in self.vjps:
             wanted = () if rule is None else tuple(inspect.signature(rule).parameters)[1:]
             unknown = [w for w in wanted if w not in layout]
@@ -124,6 +126,7 @@ class Primitive:
             at = tuple(layout.index(w) for w in wanted)
             self.takes.append(at)
             self.getters.append(_getter(at))
+            self.calls.append((rule, NOTHING if not at else at[0] if len(at) == 1 else SEVERAL))
         self._plans: dict[Any, tuple[tuple[int, ...], tuple[int, ...], bool]] = {}
         self.lone: tuple[bool, bool, bool] | None = None  # one input, one output: saves input, output, shape?
         if self.arity == 1 and self.single and len(self.vjps) <= 1:
@@ -136,12 +139,14 @@ class Primitive:
     def __call__(self, *args: Any) -> Any:
         """Apply to arrays (giving an array) or to tensors (giving a tensor): the language of the rules."""
         n = self.arity
-        if n == 1 and not isinstance(args[0], TensorBase):
+        if n == 1 and type(args[0]) is _ndarray:
             return self.forward(*args)
         inputs = tuple(args[0]) if n < 0 else args[:n]
         for x in inputs:
             if isinstance(x, TensorBase):
                 return self.bind(inputs, args[1:] if n < 0 else args[n:])
+        if not self.diagonal and n > 0:  # NumPy's scalars come out of arithmetic on 0-d arrays
+            args = tuple(np.asarray(x) if isinstance(x, np.generic) else x for x in args)
         return self.forward(*args)
 
     def bind(self, inputs: tuple[Any, ...], params: tuple[Any, ...] = ()) -> Any:

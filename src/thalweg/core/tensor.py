@@ -199,7 +199,11 @@ class TensorBase:
     def requires_grad(self) -> bool:
         """Whether gradients are computed for it."""
         view = self._view
-        return self._node is not None or (view is not None and not view.kind and self._fresh_node() is not None)
+        if self._node is not None or view is None:
+            return self._node is not None
+        if view.kind:  # stale, it is of no use in a graph, and says so there
+            return self._version_list is not None and view.seen != self._version_list[0] and view.base.requires_grad
+        return self._fresh_node() is not None
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -226,9 +230,10 @@ class TensorBase:
     @property
     def grad(self) -> Self | None:
         """The accumulated gradient, or None."""
-        if self._grad is None and not self.is_leaf and not self.retains_grad:
+        node = self._node
+        if self._grad is None and node is not None and not isinstance(node, Leaf) and not self.retains_grad:
             warnings.warn(
-                f"grad: this tensor is no leaf ({self.grad_fn!r}), so backward() does not fill its .grad; "
+                f"grad: this tensor is no leaf ({node!r}), so backward() does not fill its .grad; "
                 "call retain_grad() on it before, or read .grad of a leaf.",
                 UserWarning,
                 stacklevel=2,

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ThalwegError
 from ._coerce import as_tensor, need_tensor
-from ._elementwise import Elementwise, NotDefined, apply, binary, elementwise, zeros
+from ._elementwise import Elementwise, NotDefined, apply, binary, choose, elementwise, zeros
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -360,7 +360,7 @@ def ge(input: Any, other: Any) -> Tensor:
 
 _where: Elementwise = elementwise(
     "where",
-    lambda condition, x, y: np.where(condition, x, y),
+    choose,
     [None, lambda g, condition: _where(condition, g, 0.0), lambda g, condition: _where(condition, 0.0, g)],
     kernel="({1} if {0} else {2})",
     kind="choose",

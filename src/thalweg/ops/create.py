@@ -397,7 +397,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tensor:
     return stack(powers if increasing else powers[::-1], dim=-1)
 
 
-_clone: Primitive = Primitive("clone", lambda x: x.copy(), [lambda g: g], linear=True)
+_clone: Primitive = Primitive("clone", lambda x: x.copy(order="K"), [lambda g: g], linear=True)
 
 
 def clone(input: Any, *, memory_format: Any = None) -> Tensor:

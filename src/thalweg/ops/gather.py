@@ -203,7 +203,7 @@ def _scatter_add_into(out: Any, src: Any, index: Any, axis: int) -> Any:
 
 
 def _zeroed(g: Any, index: Any, axis: int) -> Any:
-    return _scatter(g, np.zeros((), g.dtype if isinstance(g, np.ndarray) else g.dtype.np), index, axis)
+    return _scatter(g, np.zeros((), g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np), index, axis)
 
 
 def _scatter_src_rule(g: Any, index: Any, axis: int, src_shape: tuple[int, ...]) -> Any:
@@ -317,7 +317,7 @@ _index_add: Primitive = Primitive(
 
 
 def _index_zeroed(g: Any, index: Any, axis: int) -> Any:
-    return _index_fill(g, np.zeros((), g.dtype if isinstance(g, np.ndarray) else g.dtype.np), index, axis)
+    return _index_fill(g, np.zeros((), g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np), index, axis)
 
 
 _index_copy: Primitive = Primitive(
@@ -445,7 +445,7 @@ _take_back: Primitive = Primitive("put", _take_back_forward, [lambda g, index: _
 def _put_rule(g: Any, index: Any, accumulate: bool) -> Any:
     if accumulate:
         return g
-    zeros = np.zeros(index.shape, g.dtype if isinstance(g, np.ndarray) else g.dtype.np)
+    zeros = np.zeros(index.shape, g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np)
     return _put(g, zeros, index, False)
 
 

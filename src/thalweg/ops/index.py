@@ -21,6 +21,7 @@ from ..errors import DTypeError, ShapeError
 from ._coerce import as_tensor, piece
 from .gather import OutOfRange, sum_into, write_into
 from .inplace import copy_
+from .masks import where_true
 from .reduce import converted
 from .shape import broadcast_to
 
@@ -103,15 +104,27 @@ _index_back: Primitive = Primitive(
 # One mask: no element is met twice, so its transpose is an assignment.
 
 
-def _mask_back_forward(g: Any, mask: Any, at: int, shape: tuple[int, ...]) -> Any:
-    out = np.zeros(shape, g.dtype)
-    out[piece(at, mask)] = g
+def _mask_forward(x: Any, mask: Any, at: int) -> Any:
+    if mask.ndim == x.ndim:
+        return x.reshape(-1)[where_true(mask)]
+    return x[piece(at, mask)]
+
+
+def _mask_put_into(out: Any, value: Any, mask: Any, at: int) -> Any:
+    if mask.ndim == out.ndim and out.flags.c_contiguous:
+        out.reshape(-1)[where_true(mask)] = value
+    else:
+        out[piece(at, mask)] = value
     return out
+
+
+def _mask_back_forward(g: Any, mask: Any, at: int, shape: tuple[int, ...]) -> Any:
+    return _mask_put_into(np.zeros(shape, g.dtype), g, mask, at)
 
 
 _mask: Primitive = Primitive(
     "index",
-    lambda x, mask, at: x[piece(at, mask)],
+    _mask_forward,
     [lambda g, mask, at, x_shape: _mask_back(g, mask, at, x_shape), None],
     linear=True,
 )
@@ -136,7 +149,7 @@ def _put_into(out: Any, value: Any, index: Any, dims: tuple[int, ...], accumulat
 
 
 def _zero_like(g: Any) -> Any:
-    return np.zeros((), g.dtype if isinstance(g, np.ndarray) else g.dtype.np)
+    return np.zeros((), g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np)
 
 
 def _put_rule(g: Any, index: Any, dims: tuple[int, ...], accumulate: bool) -> Any:
@@ -155,11 +168,6 @@ _put: Primitive = Primitive(
     lambda x, value, index, dims, accumulate: _put_into(np.array(x, order="C"), value, index, dims, accumulate),
     [_put_rule, lambda g, index, dims, value_shape: _fitted(_index(g, index, dims), value_shape), None],
 )
-
-
-def _mask_put_into(out: Any, value: Any, mask: Any, at: int) -> Any:
-    out[piece(at, mask)] = value
-    return out
 
 
 _mask_put: Primitive = Primitive(
@@ -400,7 +408,10 @@ def setitem(input: TensorBase, key: Any, value: Any) -> None:
     value = converted(value, input.dtype)
     view = _viewed(input, basic, not arrays)
     if not arrays:
-        copy_(view, value)
+        shape = value._data.shape
+        while len(shape) > view._data.ndim and shape[0] == 1:
+            shape = shape[1:]
+        copy_(view, value if shape == value._data.shape else value.reshape(shape))
     else:
         _write(view, arrays, value, False)
 

@@ -79,13 +79,8 @@ def copy_(input: TensorBase, src: Any, non_blocking: bool = False) -> Tensor:
 
         source = converted(source, input.dtype)
     if source._data.shape != data.shape:
-        shape = source._data.shape
-        while len(shape) > data.ndim and shape[0] == 1:
-            shape = shape[1:]
-        if len(shape) > data.ndim or any(m not in (1, n) for m, n in zip(shape[::-1], data.shape[::-1], strict=False)):
+        if not _fits(source._data.shape, data.shape):
             raise ShapeError(f"copy_: shape {source._data.shape} cannot be broadcast to {data.shape}.")
-        if shape != source._data.shape:
-            source = source.reshape(shape)  # type: ignore[attr-defined]
         source = apply(SPREAD, (source,), (data.shape,))
     return write(input, apply(_copy, (input, source)), "copy_")
 
@@ -107,6 +102,8 @@ def add_(input: TensorBase, other: Any, *, alpha: float = 1) -> Tensor:
 
 def sub_(input: TensorBase, other: Any, *, alpha: float = 1) -> Tensor:
     """``input -= alpha * other``."""
+    if arithmetic._is_bool(input) or arithmetic._is_bool(other):
+        raise arithmetic._no_bools("sub_")
     return change(arithmetic._sub, input, other if alpha == 1 else arithmetic._scaled(input, other, alpha))
 
 

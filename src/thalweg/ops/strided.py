@@ -188,7 +188,7 @@ def _shared(old: Any) -> Any:
 
 def _strided_rule(g: Any, size: tuple[int, ...], stride: tuple[int, ...], offset: int, old: Any) -> Any:
     return _move(g, (size, stride, offset), old) / np.asarray(
-        _shared(old), g.dtype if type(g) is np.ndarray else g.dtype.np
+        _shared(old), g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np
     )
 
 
