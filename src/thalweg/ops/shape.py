@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core import dtype as _dtype
+from ..core.modes import current
 from ..core.moves import EXPAND
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
@@ -127,12 +128,24 @@ def view(input: Any, *shape: Any, **named: Any) -> Tensor:
     if len(given) == 1 and (isinstance(given[0], (_dtype.dtype, type, np.dtype))):
         return _reinterpreted(x, _dtype.as_dtype(given[0]).np)
     sizes = _sizes(shape_of(given, "view"), x._data.size, "view")
+    inner = not x._data.flags.c_contiguous and _batch_innermost(x)
+    if inner and current().recorder is None:
+        x._data = np.ascontiguousarray(x._data)
     result = apply(_view, (x,), (sizes,))
-    if result._data.size and not x._data.flags.c_contiguous and not np.may_share_memory(result._data, x._data):
+    if (
+        result._data.size
+        and not (inner or x._data.flags.c_contiguous)
+        and not np.may_share_memory(result._data, x._data)
+    ):
         raise ShapeError(
             f"view: shape {sizes} needs a copy of this tensor (shape {x._data.shape}, not contiguous); use reshape()."
         )
     return result
+
+
+def _batch_innermost(x: TensorBase) -> bool:
+    """Whether a result lies in memory as convolutions leave it; nobody asked for that order, so it may be changed."""
+    return x._view is None and x._data.ndim > 2 and np.moveaxis(x._data, 0, -1).flags.c_contiguous
 
 
 def _reinterpreted(x: TensorBase, target: Any) -> Tensor:
