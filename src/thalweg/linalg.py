@@ -1,6 +1,7 @@
 """Linear algebra under PyTorch's names: factors, systems, norms and products of matrices and of stacks of them."""
 
 from .errors import LinAlgError as LinAlgError
+from .ops.diagonals import linalg_diagonal as diagonal
 from .ops.einsum import linalg_cross as cross
 from .ops.linalg_factors import cholesky as cholesky
 from .ops.linalg_factors import cholesky_ex as cholesky_ex
@@ -34,6 +35,7 @@ from .ops.linalg_spectral import eigh as eigh
 from .ops.linalg_spectral import eigvalsh as eigvalsh
 from .ops.linalg_spectral import svd as svd
 from .ops.linalg_spectral import svdvals as svdvals
+from .ops.products import matmul as matmul
 
 __all__ = [
     "LinAlgError",
@@ -42,6 +44,7 @@ __all__ = [
     "cond",
     "cross",
     "det",
+    "diagonal",
     "eigh",
     "eigvalsh",
     "inv",
@@ -51,6 +54,7 @@ __all__ = [
     "lu_factor",
     "lu_factor_ex",
     "lu_solve",
+    "matmul",
     "matrix_exp",
     "matrix_norm",
     "matrix_power",

@@ -344,6 +344,13 @@ POWERS = (
         np.linalg.matrix_power,
     ),
     Row("matrix_exp", tw.matrix_exp, several(((3, 3),), ((2, 2, 2),)), sl.expm),
+    Row(
+        "matrix_exp[large]",
+        tw.matrix_exp,
+        lambda rng: [sample(rng.uniform(-1, 1, (2, 2, 2)) * np.array([9.0, 0.1])[:, None, None])],
+        sl.expm,
+        rtol32=2e-4,
+    ),
     Row("linalg.vander", LA.vander, arrays((2, 3)), lambda x: x[..., None] ** np.arange(3)),
     Row("linalg.vander[N]", lambda x: LA.vander(x, N=4), arrays((2,)), lambda x: np.vander(x, 4, increasing=True)),
 )

@@ -73,6 +73,11 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tenso
     return apply(_diagonal, (x,), (offset, *_two_dims(x, dim1, dim2, "diagonal")))
 
 
+def linalg_diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """The diagonals of matrices, as the last dim of a view."""
+    return diagonal(A, offset, dim1, dim2)
+
+
 def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices whose diagonals are the last dim of `input`, zeros elsewhere.
 

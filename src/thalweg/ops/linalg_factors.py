@@ -85,7 +85,8 @@ def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> C
             info[at] = factor(data[at], lower=not upper)[1]
     if check_errors or not info.any():
         return CholeskyEx(cholesky(a, upper=upper), TensorBase._wrap(info))
-    raw = lapack.cholesky_up(data) if upper else lapack.cholesky_lo(data)
+    with np.errstate(all="ignore"):
+        raw = lapack.cholesky_up(data) if upper else lapack.cholesky_lo(data)
     return CholeskyEx(TensorBase._wrap(raw), TensorBase._wrap(info))
 
 

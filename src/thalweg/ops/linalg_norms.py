@@ -83,7 +83,7 @@ def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
     if isinstance(ord, TensorBase):
         ord = ord.item()
     if not isinstance(ord, (int, float)):
-        raise ArgumentFault(f"vector_norm: ord must be a number, got {ord!r}.")
+        raise DTypeError(f"vector_norm: ord must be a number, got {ord!r}.")
     axes = reduced_dims(dim, t.ndim, "vector_norm")
     if (ord < 0 or ord == math.inf) and any(t._data.shape[k] == 0 for k in axes):
         raise ShapeError(f"vector_norm: ord={ord} of no elements does not exist (shape {t._data.shape}).")

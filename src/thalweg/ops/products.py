@@ -12,6 +12,7 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
 from ._coerce import as_tensor
+from ._elementwise import NotDefined
 from .arithmetic import mul
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _pair(input: Any, other: Any, who: str) -> tuple[TensorBase, TensorBase]:
     if x._data.dtype != y._data.dtype:
         raise _MixedTypes(f"{who}: tensors of one dtype are required, got {x.dtype} and {y.dtype}.")
     if x._data.dtype.kind == "b":
-        raise _MixedTypes(f"{who}: numbers are required, got {x.dtype}.")
+        raise NotDefined(f"{who}: numbers are required, got {x.dtype}.")
     return x, y
 
 
