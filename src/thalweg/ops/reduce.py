@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["all", "any", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "prod", "sum"]
 
 _add_reduce: Any = np.add.reduce
+_multiply_reduce: Any = np.multiply.reduce
 _SMALL = 4096  # up to this many elements copying a gradient is cheaper than broadcasting it
 
 
@@ -185,13 +186,13 @@ def nanmean(
 
 
 def _prod_forward(x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
-    return np.multiply.reduce(x, axes, x.dtype if x.dtype.kind == "f" else np.int64, None, keepdim)
+    return _multiply_reduce(x, axes, x.dtype if x.dtype.kind == "f" else np.int64, None, keepdim)
 
 
 def _prod_rule(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
     from .scan import product_of_others
 
-    if type(x) is np.ndarray and (out != 0).all() and np.isfinite(out).all():
+    if type(x) is np.ndarray and (x != 0).all():
         return (g * out).reshape(kept(x.shape, axes)) / x
     if len(axes) == 1:
         return product_of_others(x, axes[0]) * g.reshape(kept(x.shape, axes))
@@ -245,6 +246,10 @@ def _logsumexp_rule(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
 
     shape = kept(x.shape, axes)
     out = out.reshape(shape)
+    if type(g) is np.ndarray and type(x) is np.ndarray:  # without temporary arrays, which cost more than the sums
+        share = x - np.where(np.isinf(out), out.dtype.type(0), out)
+        np.exp(share, out=share)
+        return np.multiply(share, g.reshape(shape), out=share)
     gap = x - _where((out == float("inf")) | (out == -float("inf")), 0.0, out)
     return g.reshape(shape) * _exp(gap)
 
