@@ -76,7 +76,7 @@ def test_l1_penalty_is_exact_beyond_the_multiplier():
     for weight, exact in ((multiplier * 1.1, True), (multiplier * 0.9, False)):
         line = np.linspace(0, 1.2, 1201)[:, None] * x_star
         values = [float(half_square(p) + weight * abs(a @ p - b)) for p in line]
-        assert (abs(line[int(np.argmin(values))] - x_star).max() < 1e-2) is exact
+        assert bool(abs(line[int(np.argmin(values))] - x_star).max() < 1e-2) is exact
 
 
 def test_augmented_lagrangian_contracts_the_multiplier_error():
@@ -103,7 +103,7 @@ def test_augmented_lagrangian_contracts_the_multiplier_error():
 
 def test_inequalities_report_active_and_slack_multipliers():
     def c_in(x):
-        return (x - np.array([1.0, 5.0]))  # x1 <= 1 is active, x2 <= 5 is not
+        return x - np.array([1.0, 5.0])  # x1 <= 1 is active, x2 <= 5 is not
 
     r = c.augmented_lagrangian(lambda x: ((x - 2) ** 2).sum(), np.zeros(2), ineq=c_in)
     assert r.success

@@ -33,7 +33,7 @@ def vanishing_gradients(
     """Report the gradient of each parameter of a module (or ``(name, tensor)`` pairs), first layer first.
 
     Verdicts: ``vanishing`` where the root mean square is below `small`, or `ratio` times below the largest layer's;
-    ``exploding`` where it is not finite or `ratio` times above the median; ``dead`` where every element is 0; else ``ok``.
+    ``exploding`` where it is not finite, or above 1 and `ratio` times above the median; ``dead`` where every element is 0; else ``ok``.
     """
     pairs = list(model.named_parameters()) if hasattr(model, "named_parameters") else list(model)
     pairs = [(n, p) for n, p in pairs if p.requires_grad]
@@ -59,7 +59,7 @@ def vanishing_gradients(
         elif rms < small or rms * ratio < top:
             verdict = "vanishing"
         else:
-            verdict = "exploding" if rms > ratio * middle else "ok"
+            verdict = "exploding" if rms > max(ratio * middle, 1.0) else "ok"
         reports.append(LayerReport(name, rms, value_rms, zeros, verdict))
     return reports
 

@@ -120,7 +120,7 @@ def stability_by_run(
                 return False
             if k == steps // 2:
                 middle = size
-        return size <= max(middle * (1 + 1e-9), floor * first)
+        return size <= min(2 * first, max(middle * (1 + 1e-9), floor * first))
 
     low, high = 0.0, guess
     for _ in range(60):

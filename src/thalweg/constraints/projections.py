@@ -186,7 +186,7 @@ def project_affine(x: Any, A: Any, b: Any) -> Tensor:
 
 def project_psd(x: Any) -> Tensor:
     """Nearest symmetric positive semidefinite matrix in the Frobenius norm: the symmetric part, its eigenvalues cut at 0."""
-    from ..ops.linalg import eigh  # only this projection needs it
+    from ..ops.linalg_spectral import eigh  # only this projection needs it
 
     t: Any = _floating(x)
     if t.ndim < 2 or t.shape[-1] != t.shape[-2]:
@@ -196,7 +196,7 @@ def project_psd(x: Any) -> Tensor:
 
 
 def dykstra(
-    x: Any, projections: Sequence[Callable[[Any], Any]], *, tol: float = 1e-10, max_rounds: int = 1000
+    x: Any, projections: Sequence[Callable[[Any], Any]], *, tol: float = 1e-8, max_rounds: int = 10_000
 ) -> Tensor:
     """Nearest point of an intersection of convex sets, each given by its projection (Boyle & Dykstra 1986).
 

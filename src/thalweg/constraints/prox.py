@@ -63,7 +63,7 @@ def prox_group(x: Any, groups: Sequence[Sequence[int]], t: float = 1.0) -> Tenso
 
 def prox_nuclear(x: Any, t: float = 1.0) -> Tensor:
     """Singular values moved by `t` towards 0: the proximal operator of ``t`` times the nuclear norm of a matrix."""
-    from ..ops.linalg import svd  # only this operator needs it
+    from ..ops.linalg_spectral import svd  # only this operator needs it
 
     _radius(t, "prox_nuclear", "t")
     u, s, vh = svd(_floating(x), full_matrices=False)

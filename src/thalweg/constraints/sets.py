@@ -139,7 +139,7 @@ class PSD(_Set):
 class Intersection(_Set):
     """The points that several sets have in common; the nearest is found by Dykstra's method."""
 
-    def __init__(self, *sets: ConvexSet, tol: float = 1e-10, max_rounds: int = 1000) -> None:
+    def __init__(self, *sets: ConvexSet, tol: float = 1e-8, max_rounds: int = 10_000) -> None:
         self.sets = sets
         self.tol = tol
         self.max_rounds = max_rounds

@@ -156,8 +156,8 @@ def _rates(flat: _Flat, x: Array, eigenvalues: Array, rng: np.random.Generator, 
     largest = float(eigenvalues[-1])
     base = flat.gradient(x)
     near = 1e-6 if exact else 1e-2
-    moved = x + near * rng.normal(size=x.size) * max(1e-3, float(np.abs(x).max(initial=0.0)) or 1.0)
-    steps = 1000 if x.size <= 200 else 200
+    moved = x + near * rng.normal(size=x.size) * max(1e-3 if exact else 1.0, float(np.abs(x).max(initial=0.0)))
+    steps, precision = (1000, 2e-3) if x.size <= 200 else (60, 1e-2)
     rates = []
     for method in ("gd", "heavy_ball", "nesterov"):
         momentum = 0.0 if method == "gd" else MOMENTUM

@@ -1,0 +1,40 @@
+"""Measuring ratios on noisy machines: both sides alternate in one process; the median of repeats and its spread."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def ratio(ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int = 15, number: int = 1) -> dict[str, float]:
+    """Return the median of ours/theirs over alternating repeats, its quartiles, and the median times in seconds."""
+    ours(), theirs()
+    found, mine, other = [], [], []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for _ in range(number):
+            ours()
+        middle = time.perf_counter()
+        for _ in range(number):
+            theirs()
+        end = time.perf_counter()
+        mine.append((middle - start) / number)
+        other.append((end - middle) / number)
+        found.append(mine[-1] / other[-1])
+    low, _, high = statistics.quantiles(found, n=4)
+    return {
+        "ratio": statistics.median(found),
+        "low": low,
+        "high": high,
+        "ours_s": statistics.median(mine),
+        "theirs_s": statistics.median(other),
+    }
+
+
+def line(name: str, found: dict[str, float], limit: float | None = None) -> str:
+    """Return one line of a table."""
+    asked = f"  asked <= {limit:g}" if limit is not None else ""
+    return (
+        f"{name:46} {found['ratio']:6.3f}  ({found['low']:.3f} to {found['high']:.3f})  "
+        f"{found['ours_s'] * 1e3:9.3f} ms against {found['theirs_s'] * 1e3:9.3f} ms{asked}"
+    )
