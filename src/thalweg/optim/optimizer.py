@@ -207,14 +207,15 @@ class Optimizer:
     def _step_arrays(self, group: dict[str, Any]) -> None:
         settings = self._settings(group)
         update, scalars, inits, draws = self.update, self.scalars, self._state_of, self.draws
+        states, copy = self.state, np.copyto
         token = silence()
         try:
             for param in group["params"]:
                 grad = param._grad
                 if grad is None:
                     continue
-                state = inits(param, settings)
-                t = 0.0
+                state = states.get(param) or inits(param, settings)
+                data, t = param._data, 0.0
                 arrays: State = {}
                 for key, kept in state.items():
                     if key == "step":
@@ -226,16 +227,19 @@ class Optimizer:
                         arrays[key] = kept._data.item() if key in scalars else kept._data
                 if draws:
                     arrays.update(self._extra(param, False))
-                x, arrays = update(param._data, grad._data, arrays, settings, t)
-                np.copyto(param._data, x)
+                x, arrays = update(data, grad._data, arrays, settings, t)
+                copy(data, x)
                 bump(param)
                 for key, value in arrays.items():
                     kept = state.get(key)
                     if kept is None:
                         if value is not None:
-                            self.state[param][key] = self._as_state(key, value)
+                            states[param][key] = self._as_state(key, value)
                     elif value is not kept._data:
-                        np.copyto(kept._data, value)
+                        if type(value) is np.ndarray and value.dtype is kept._data.dtype and value is not grad._data:
+                            kept._data = value  # a rule makes new arrays, so the tensor can have this one
+                        else:
+                            copy(kept._data, value)
         finally:
             restore(token)
 
