@@ -158,7 +158,7 @@ def _manifest(store: Store, problem: Problem, command: Sequence[str], jobs: int)
     spec = store.config.problem
     return {
         "program": "thalweg",
-        "command": list(command),
+        "command": before.get("command", list(command)),
         "folder": os.path.abspath(store.path),
         "started": before.get("started", _now()),
         "seed": store.config.entropy,

@@ -180,7 +180,7 @@ def expression(
 def quadratic(eigenvalues: Any, *, seed: int | None = 0, name: str = "quadratic") -> FunctionProblem:
     """f(x) = ½ xᵀAx where A has the given eigenvalues, in directions turned at random (not at all for seed None).
 
-    >>> quadratic([1.0, 10.0]).curvature().condition
+    >>> round(quadratic([1.0, 10.0]).curvature().condition, 9)
     10.0
     """
     values = np.sort(np.asarray(eigenvalues, np.float64).ravel())
