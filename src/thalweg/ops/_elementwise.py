@@ -277,7 +277,7 @@ def _number(value: Any, target: np.dtype[Any], kind: str) -> Any:
     return np.asarray(value, target)
 
 
-_WORDS = {F32: np.dtype(np.int32), F64: np.dtype(np.int64)}
+_WORDS: dict[Any, Any] = {F32: np.dtype(np.int32), F64: np.dtype(np.int64)}
 
 
 def choose(condition: Any, x: Any, y: Any) -> Any:
@@ -286,7 +286,7 @@ def choose(condition: Any, x: Any, y: Any) -> Any:
     NumPy branches at every element, which costs ten times a product where the condition is irregular.
     """
     if type(condition) is _ndarray and condition.size >= 2048 and condition.dtype.kind == "b":
-        common = np.result_type(x, y)
+        common: Any = np.result_type(x, y)
         word = _WORDS.get(common)
         if word is not None:
             bits = np.negative(condition.view(np.int8), dtype=word)  # all ones where x is chosen

@@ -15,7 +15,7 @@ from ..core.inplace import check_write, write
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError, ThalwegError
 from ._coerce import as_tensor, one_dim
-from ._elementwise import Elementwise, apply, binary, elementwise, unary
+from ._elementwise import Elementwise, apply, binary, choose, elementwise, unary
 from .arithmetic import _where
 from .pointwise import _exp, _sigmoid, _tanh
 from .pointwise import relu as relu
@@ -35,7 +35,7 @@ __all__ = [
 
 _leaky_relu: Elementwise = elementwise(
     "leaky_relu",
-    lambda x, slope: np.where(x > 0, x, x * slope),
+    lambda x, slope: choose(x > 0, x, x * slope),
     [lambda g, x, slope: _where(x > 0, g, g * slope), None],
     kernel="({0} if {0} > 0 else {0} * {1})",
     kind="keep",
@@ -43,7 +43,7 @@ _leaky_relu: Elementwise = elementwise(
 )
 _prelu: Elementwise = elementwise(
     "prelu_kernel",
-    lambda x, w: np.where(x > 0, x, x * w),
+    lambda x, w: choose(x > 0, x, x * w),
     [lambda g, x, w: _where(x > 0, g, g * w), lambda g, x: _where(x > 0, 0.0, g * x)],
     kernel=_leaky_relu.kernel,
     kind="keep",
@@ -52,7 +52,7 @@ _prelu: Elementwise = elementwise(
 
 
 def _elu_forward(x: Any, alpha: float, scale: float, rate: float) -> Any:
-    return np.where(x > 0, x * scale, np.expm1(x * rate) * (alpha * scale))
+    return choose(x > 0, x * scale, np.expm1(x * rate) * (alpha * scale))
 
 
 def _elu_rule(g: Any, x: Any, alpha: float, scale: float, rate: float) -> Any:
@@ -114,7 +114,7 @@ _silu: Elementwise = elementwise(
 
 def _softplus_forward(x: Any, beta: float, threshold: float) -> Any:
     z = x * beta
-    return np.where(z > threshold, x, np.log1p(np.exp(z)) / beta)
+    return choose(z > threshold, x, np.log1p(np.exp(z)) / beta)
 
 
 _softplus: Elementwise = elementwise(
@@ -182,7 +182,7 @@ _hardswish: Elementwise = elementwise(
 )
 _hardshrink: Elementwise = elementwise(
     "hardshrink",
-    lambda x, l: np.where((x >= -l) & (x <= l), 0, x),  # noqa: E741  (the λ of its definition)
+    lambda x, l: choose((x >= -l) & (x <= l), 0, x),  # noqa: E741  (the λ of its definition)
     [lambda g, x, l: _where((x >= -l) & (x <= l), 0.0, g), None],  # noqa: E741
     kernel="(0 if {0} >= -{1} and {0} <= {1} else {0})",
     kind="keep",
@@ -190,7 +190,7 @@ _hardshrink: Elementwise = elementwise(
 )
 _softshrink: Elementwise = elementwise(
     "softshrink",
-    lambda x, l: np.where(x > l, x - l, np.where(x < -l, x + l, x * 0)),  # noqa: E741
+    lambda x, l: choose(x > l, x - l, choose(x < -l, x + l, x * 0)),  # noqa: E741
     [lambda g, x, l: _where((x >= -l) & (x <= l), 0.0, g), None],  # noqa: E741
     kernel="({0} - {1} if {0} > {1} else {0} + {1} if {0} < -{1} else {0} * 0)",
     kind="keep",
@@ -198,7 +198,7 @@ _softshrink: Elementwise = elementwise(
 )
 _threshold: Elementwise = elementwise(
     "threshold",
-    lambda x, t, value: np.where(x <= t, x.dtype.type(value), x),
+    lambda x, t, value: choose(x <= t, x.dtype.type(value), x),
     [lambda g, x, t, value: _where(x <= t, 0.0, g), None, None],
     kernel="({2} if {0} <= {1} else {0})",
     kind="keep",

@@ -10,7 +10,7 @@ from ..core import dtype as _dtype
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError
 from ._coerce import as_tensor, need_tensor
-from ._elementwise import Elementwise, apply, binary, elementwise, zeros
+from ._elementwise import Elementwise, apply, binary, choose, elementwise, zeros
 from .arithmetic import _log, _where, add, mul, pow
 from .pointwise import _exp, _exp2
 
@@ -285,7 +285,7 @@ def xlogy(input: Any, other: Any) -> Tensor:
 
 _lerp: Elementwise = elementwise(
     "lerp",
-    lambda x, y, w: np.where(np.abs(w) < 0.5, x + w * (y - x), y - (y - x) * (1 - w)),
+    lambda x, y, w: choose(np.abs(w) < 0.5, x + w * (y - x), y - (y - x) * (1 - w)),
     [lambda g, w: g * (1 - w), lambda g, w: g * w, lambda g, x, y: g * (y - x)],
     kernel="({0} + {2} * ({1} - {0}) if abs({2}) < 0.5 else {1} - ({1} - {0}) * (1 - {2}))",
     kind="keep",
