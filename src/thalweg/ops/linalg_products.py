@@ -110,7 +110,7 @@ _PADE_NORM = 5.371920351148152
 
 
 def _exp_forward(a: Any) -> Any:
-    """Scale, approximate, square. (SciPy's function takes ten times as long on small matrices beside busy cores.)"""
+    """Scale, approximate, square; SciPy's function takes ten times as long on small matrices beside busy cores."""
     if not a.size:
         return a.copy()
     norm = np.abs(a).sum(axis=-2).max(axis=-1)
