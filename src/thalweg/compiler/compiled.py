@@ -18,6 +18,7 @@ from .interpret import interpret
 from .passes import eliminate_dead, optimize
 from .program import Array, Program
 from .scalars import NoKernel
+from .threads import late_interrupts
 
 __all__ = ["Compiled", "Sweep", "compile"]
 
@@ -182,8 +183,7 @@ class Compiled:
         settings = version.read_settings()
         if version.small is not None:
             data = [a.reshape(1, -1) for a in arrays]
-            outs, left = version.small.run(version.environment(), data, None, 1, settings)
-            version.leave(left)
+            outs = version.small.run(version.environment(), data, None, 1, settings, version.leave)
             return [TensorBase._wrap(out[0]) for out in outs]
         outs = version.big.call(arrays, settings[0])
         return [TensorBase._wrap(out) for out in outs]
@@ -206,11 +206,10 @@ class Compiled:
             env = version.environment()
             matrices = _matrices(data, order is not None)
             try:
-                outs, left = version.small.run(env, matrices, order, count, settings, stepped)
+                outs = version.small.run(env, matrices, order, count, settings, version.leave, stepped)
             except NoKernel:
                 outs = None
             if outs is not None:
-                version.leave(left)
                 return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
         outs = self._steps(version, data, order, count, settings)
         return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
@@ -219,18 +218,19 @@ class Compiled:
         """Run a loop step by step."""
         program = version.program
         stacked = [np.empty((count, *v.shape), v.dtype) for v in program.results]
-        for s in range(count):
-            rows = [a[order[s]] if order is not None else a[s] for a in data]
-            row = settings[s] if len(settings) > 1 else settings[0]
-            if version.big is not None:
-                outs = version.big.call(rows, row)
-            else:
-                flat = [np.ascontiguousarray(r).reshape(1, -1) for r in rows]
-                steps, left = version.small.run(version.environment(), flat, None, 1, row[None])
-                version.leave(left)
-                outs = [o[0] for o in steps]
-            for kept, out in zip(stacked, outs, strict=True):
-                kept[s] = out
+        with late_interrupts() as pause:
+            for s in range(count):
+                rows = [a[order[s]] if order is not None else a[s] for a in data]
+                row = settings[s] if len(settings) > 1 else settings[0]
+                if version.big is not None:
+                    outs = version.big.call(rows, row)
+                else:
+                    flat = [np.ascontiguousarray(r).reshape(1, -1) for r in rows]
+                    steps = version.small.run(version.environment(), flat, None, 1, row[None], version.leave)
+                    outs = [o[0] for o in steps]
+                for kept, out in zip(stacked, outs, strict=True):
+                    kept[s] = out
+                pause()
         return stacked
 
     def _version_for(self, data: list[Array], order: Array | None, who: str) -> Version:
@@ -337,7 +337,7 @@ class Compiled:
 
     def explain(self) -> str:
         """Return what was captured and why again, and what runs where."""
-        lines = list(self._log)
+        lines = list(self._log) or ["nothing was captured yet"]
         for version in self._versions:
             program = version.program
             lines.append(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-from ..ops import dense, extremes, pointwise, products, reduce, softmax
+from ..ops import dense, extremes, pointwise, products, reduce, shape, softmax
 from ..ops.arithmetic import _add, _div, _log, _sub
 from .program import Operation, Program, Value
 
@@ -32,10 +32,21 @@ class _Steps:
 
 
 def _addmm(op: Operation) -> list[Operation]:
+    if op.params != (1, 1):
+        return [op]
     bias, x, y = op.inputs
     steps = _Steps(op)
     product = steps.add(products._mm, (x, y), (), op.outputs[0].shape)
     return steps.last(_add, (product, bias))
+
+
+def _linear(op: Operation) -> list[Operation]:
+    *bias, x, w = op.inputs
+    steps = _Steps(op)
+    turned = steps.add(shape._t, (w,), (), w.shape[::-1])
+    if not bias:
+        return steps.last(products._mm, (x, turned))
+    return steps.last(_add, (steps.add(products._mm, (x, turned), (), op.outputs[0].shape), bias[0]))
 
 
 def _log_softmax(op: Operation) -> list[Operation]:
@@ -61,7 +72,9 @@ def _shifted(op: Operation, steps: _Steps) -> tuple[Value, tuple[int, ...], tupl
 
 
 _RULES: tuple[tuple[Any, Callable[[Operation], list[Operation]]], ...] = (
-    (dense._addmm, _addmm),
+    (products._addmm, _addmm),
+    (dense._linear, _linear),
+    (dense._linear_plain, _linear),
     (softmax._log_softmax, _log_softmax),
     (softmax._softmax, _softmax),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.moves import CAST, COPY_SLICES, EXPAND, IMPLICIT_CAST, SUM_TO
+from ..core.moves import CAST, EXPAND, IMPLICIT_CAST, SUM_TO
 from ..ops._elementwise import Elementwise
 from .program import Operation, Program, Value
 from .scalars import NoKernel, expression
@@ -86,16 +86,14 @@ def is_loop(op: Operation) -> bool:
 
 def kind_of(op: Operation) -> str:
     """Return what runs an operation."""
-    if op.draws:
-        return "other"
+    if op.draws or any(x.size == 0 for x in (*op.inputs, *op.outputs) if isinstance(x, Value)):
+        return "other"  # loops over nothing have no element to read ahead
     if is_view(op):
         return "view"
     if is_reduction(op) or is_loop(op):
         return "loop"
     if op.primitive.name in ("mm", "bmm", "mv", "dot") and op.outputs[0].dtype.kind == "f" and op.outputs[0].size:
         return "product"
-    if op.primitive.forward is COPY_SLICES.forward:
-        return "other"
     return "other"
 
 

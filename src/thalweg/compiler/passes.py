@@ -10,6 +10,7 @@ import numpy as np
 from ..core.moves import CAST, EXPAND, IMPLICIT_CAST, SUM_TO
 from ..core.primitive import Primitive
 from ..ops._elementwise import Elementwise
+from .decompose import decompose
 from .interpret import evaluate
 from .program import Array, Draw, Input, Operation, Program, Value, check
 
@@ -21,7 +22,7 @@ _FOLD_LIMIT = 1 << 20  # elements of a constant worth keeping instead of computi
 def optimize(program: Program, checked: bool = False) -> Program:
     """Run all passes."""
     passes: tuple[Callable[[Program], Program], ...] = (
-        eliminate_dead, simplify, fold_constants, simplify, merge_equal, eliminate_dead,
+        eliminate_dead, decompose, simplify, fold_constants, simplify, merge_equal, eliminate_dead,
     )  # fmt: skip
     for each in passes:
         program = each(program)

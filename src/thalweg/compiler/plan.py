@@ -18,7 +18,6 @@ from ..core.tensor import TensorBase
 from ..errors import CaptureError
 from ..ops import nll
 from .cache import Kernel, load
-from .decompose import decompose
 from .fuse import Node, group, is_reduction, outside_use, reduced_axes
 from .interpret import evaluate
 from .nest import Nest, Operand, write_nest
@@ -58,6 +57,10 @@ def memory_order(array: Array) -> tuple[int, ...] | None:
     return order if array.transpose(order).flags.c_contiguous else None
 
 
+def _contiguous(array: Array) -> Array:
+    return array if array.flags.c_contiguous else array.copy()
+
+
 def empty_in_order(shape: tuple[int, ...], order: tuple[int, ...], dtype: Any, zeros: bool = False) -> Array:
     """Return an array whose axes lie in memory in `order`."""
     make = np.zeros if zeros else np.empty
@@ -68,7 +71,7 @@ class Plan:
     """A program made ready to run again and again on the same shapes."""
 
     def __init__(self, program: Program, strict: bool = False) -> None:
-        self.program = merge_equal(eliminate_dead(decompose(program)))
+        self.program = merge_equal(eliminate_dead(program))
         self.flats: dict[int, Array] = {}
         self.kept: list[Array] = []
         self.notes: list[str] = []
@@ -127,12 +130,12 @@ class Plan:
                 self.root(value, whole.reshape(()))
                 k += 1
             elif given.kind == "constant":
-                self.root(value, np.ascontiguousarray(given.source).reshape(value.shape))
+                self.root(value, _contiguous(given.source))
             elif given.kind == "argument":
                 self.arguments.append((self.root(value, np.empty(value.shape, value.dtype), False), given.source))
             elif given.kind == "tensor":
                 data = given.source._data
-                whole = data if memory_order(data) is not None else np.ascontiguousarray(data)
+                whole = data if memory_order(data) is not None else _contiguous(data)
                 self.tensors.append((self.root(value, whole, False), given))
             else:
                 self.grads.append((self.root(value, np.empty(value.shape, value.dtype), False), given))
@@ -422,14 +425,14 @@ class Plan:
         """Run once on the arguments and the present state; write the state, return the results."""
         self.settings[: len(settings)] = settings
         for root, k in self.arguments:
-            self.bind(root, np.ascontiguousarray(arrays[k]))
+            self.bind(root, _contiguous(arrays[k]))
         for root, given in self.tensors:
             data = given.source._data
             if memory_order(data) != root.order:
                 data = empty_like_order(data, root.order)
             self.bind(root, data)
         for root, given in self.grads:
-            self.bind(root, np.ascontiguousarray(given.source._grad._data))
+            self.bind(root, _contiguous(given.source._grad._data))
         registers = self.registers
         token = silence()
         blas = blas_threads(1)

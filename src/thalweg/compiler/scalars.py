@@ -47,8 +47,8 @@ def literal(value: Any, dtype: np.dtype[Any]) -> str:
 
 _FUNCTIONS = {
     "exp", "log", "tanh", "sin", "cos", "tan", "log1p", "expm1", "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh", "atanh",
-    "erf", "erfc", "gamma", "lgamma", "floor", "ceil", "trunc", "atan2", "pow", "fmod", "hypot", "log2", "log10", "exp2", "round",
-    "sign", "sqrt", "maximum", "minimum", "abs", "fabs", "isnan", "isinf", "isfinite", "copysign", "digamma", "remainder",
+    "erf", "erfc", "lgamma", "floor", "ceil", "trunc", "atan2", "pow", "fmod", "hypot", "log2", "log10", "round", "sign", "sqrt",
+    "maximum", "minimum", "abs", "fabs", "isnan", "isinf", "isfinite", "copysign",
 }  # fmt: skip
 
 
@@ -63,6 +63,12 @@ class _Typing(ast.NodeTransformer):
             return node
         return ast.parse(literal(node.value, self.dtype), mode="eval").body
 
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        number = {"inf": np.inf, "nan": np.nan, "pi": np.pi, "e": np.e}.get(node.attr)
+        if number is None:
+            raise NoKernel(node.attr)
+        return ast.parse(literal(number, self.dtype), mode="eval").body
+
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
         parts = [self.visit(x) for x in (node.test, node.body, node.orelse)]
         return ast.Call(ast.Name("select", ast.Load()), parts, [])
@@ -76,6 +82,8 @@ class _Typing(ast.NodeTransformer):
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         if isinstance(node.op, ast.Not):
+            if isinstance(node.operand, ast.Name) and self.dtype.kind != "b":
+                return ast.Compare(node.operand, [ast.Eq()], [self.visit(ast.Constant(0))])
             return ast.BinOp(self.visit(node.operand), ast.BitXor(), ast.Constant(True))
         return self.generic_visit(node)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,9 +72,12 @@ class SmallProgram:
         order: Array | None,
         steps: int,
         settings: Array,
+        leave: Callable[[dict[tuple[str, int], Array]], None],
         stepped: frozenset[int] = frozenset(),
-    ) -> tuple[list[Array], dict[tuple[str, int], Array]]:
-        """Run `steps` steps; return the results of each, and what the last leaves behind.
+    ) -> list[Array]:
+        """Run `steps` steps; return the results of each, and hand what the last leaves behind to `leave`.
+
+        An interrupt arrives between two slices of steps, and then what the last complete slice left is handed over.
 
         `env` holds the elements of the states; `data` are matrices, of rows to be gathered by `order` or with one
         row per step; `settings` has one row, or one per step for those in `stepped`.
@@ -83,13 +86,16 @@ class SmallProgram:
         packed = self.pack(layout, env)
         outs = [np.empty((steps, size), dtype) for _, dtype, size in self.results]
         args = (*packed.values(), settings, _FLAT if order is None else order, *data, *outs)
-        if steps <= _SLICE:
-            kernel(*args, 0, steps)
-        else:
-            for first in range(0, steps, _SLICE):
-                kernel(*args, first, min(first + _SLICE, steps))
-        shaped = [out.reshape((steps, *shape)) for out, (shape, _, _) in zip(outs, self.results, strict=True)]
-        return shaped, self.unpack(layout, packed)
+        done = 0
+        try:
+            while done < steps:
+                last = min(done + _SLICE, steps)
+                kernel(*args, done, last)
+                done = last
+        finally:
+            if done:
+                leave(self.unpack(layout, packed))
+        return [out.reshape((steps, *shape)) for out, (shape, _, _) in zip(outs, self.results, strict=True)]
 
     def sweep(
         self,

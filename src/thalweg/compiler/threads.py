@@ -6,7 +6,9 @@ import contextlib
 import ctypes
 import functools
 import os
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 
-__all__ = ["blas_threads", "get_num_threads", "run_parts", "set_num_threads"]
+__all__ = ["blas_threads", "get_num_threads", "late_interrupts", "run_parts", "set_num_threads"]
 
 
 def _available() -> int:
@@ -98,3 +100,24 @@ def run_parts(work: Callable[[int, int], Any], count: int, threads: int | None =
     finally:
         for each in waiting:
             each.result()
+
+
+@contextlib.contextmanager
+def late_interrupts() -> Iterator[Callable[[], None]]:
+    """Keep Ctrl-C back until the function that is yielded is called: between two steps, never within one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    waiting: list[tuple[int, Any]] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: waiting.append((number, frame)))
+
+    def pause() -> None:
+        if waiting:
+            raise KeyboardInterrupt
+
+    try:
+        yield pause
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if waiting and callable(before) and before is not signal.default_int_handler:
+            before(*waiting[0])

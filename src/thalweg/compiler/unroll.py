@@ -164,7 +164,10 @@ class _Evaluator:
             outs = (self.each(lambda a, b: f"{a} * {b}", op.outputs[0].dtype, x[:, None], y),)
         elif primitive.name in ("slice_back", "index_back"):
             outs = (self.put_back(op),)
-        elif forward is EXPAND.forward or forward is COPY_SLICES.forward or primitive.name in _MOVES:
+        elif forward is COPY_SLICES.forward or (
+            (len(op.inputs) == 1 or primitive.name in ("cat", "stack"))
+            and (forward is EXPAND.forward or primitive.name in _MOVES)
+        ):
             arrays = [self.of(x) for x in op.inputs]
             done = forward(arrays, *op.params) if primitive.arity < 0 else forward(*arrays, *op.params)
             outs = (done,) if primitive.single else tuple(done)
@@ -401,6 +404,7 @@ class _Builder:
         lines += self.fixed_settings("    ")
         lines += self.start_powers("    ")
         lines.append("    for s in range(first, last):")
+        lines.append("        pass")  # for a step that does nothing
         lines += [f"        {x}" for x in self.loads()]
         lines += [f"        {x}" for x in [*self.step_settings(), *self.step_powers(), *_written(writer.common)]]
         lines += [f"        {x}" for x in self.stores(evaluator, "s")]

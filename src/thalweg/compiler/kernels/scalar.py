@@ -278,6 +278,7 @@ acosh_f4, acosh_f8 = _single(math.acosh)
 atanh_f4, atanh_f8 = _single(math.atanh)
 erf_f4, erf_f8 = _single(math.erf)
 erfc_f4, erfc_f8 = _single(math.erfc)
+lgamma_f4, lgamma_f8 = _single(math.lgamma)
 
 
 @njit(error_model="numpy")
@@ -338,3 +339,27 @@ def copysign_f8(x, y):  # type: ignore[no-untyped-def]
 def copysign_f4(x, y):  # type: ignore[no-untyped-def]
     """The size of x with the sign of y."""
     return f4(math.copysign(f8(x), f8(y)))
+
+
+@njit(error_model="numpy")
+def fmod_f8(x, y):  # type: ignore[no-untyped-def]
+    """Remainder with the sign of x."""
+    return math.fmod(x, y)
+
+
+@njit(error_model="numpy")
+def fmod_f4(x, y):  # type: ignore[no-untyped-def]
+    """Remainder with the sign of x."""
+    return f4(math.fmod(f8(x), f8(y)))
+
+
+@njit(error_model="numpy")
+def hypot_f8(x, y):  # type: ignore[no-untyped-def]
+    """Length of (x, y)."""
+    return math.hypot(x, y)
+
+
+@njit(error_model="numpy")
+def hypot_f4(x, y):  # type: ignore[no-untyped-def]
+    """Length of (x, y)."""
+    return f4(math.hypot(f8(x), f8(y)))
