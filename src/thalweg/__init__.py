@@ -9,13 +9,9 @@ from math import pi as pi
 # The smallest operations skip the cost of silencing NumPy; see ops/_elementwise.py.
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"thalweg\.(ops|core)\.")
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from . import autograd as autograd
-from . import data as data
-from . import func as func
-from . import linalg as linalg
-from . import nn as nn
-from . import optim as optim
-from . import utils as utils
 from .autograd.anomaly import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled
 from .autograd.anomaly import is_anomaly_enabled as is_anomaly_enabled
 from .autograd.modes import enable_grad as enable_grad
@@ -24,9 +20,6 @@ from .autograd.modes import is_grad_enabled as is_grad_enabled
 from .autograd.modes import is_inference_mode_enabled as is_inference_mode_enabled
 from .autograd.modes import no_grad as no_grad
 from .autograd.modes import set_grad_enabled as set_grad_enabled
-from .compiler import compile as compile
-from .compiler import get_num_threads as get_num_threads
-from .compiler import set_num_threads as set_num_threads
 from .core.dtype import bool_ as bool
 from .core.dtype import dtype as dtype
 from .core.dtype import float32 as float32
@@ -63,6 +56,7 @@ from .ops.inplace import clamp_ as clamp_
 from .ops.inplace import clamp_max_ as clamp_max_
 from .ops.inplace import clamp_min_ as clamp_min_
 from .ops.inplace import clip_ as clip_
+from .ops.inplace import fill as fill
 from .ops.inplace import fill_ as fill_
 from .ops.inplace import ldexp_ as ldexp_
 from .ops.inplace import xlogy_ as xlogy_
@@ -167,3 +161,41 @@ double = float64
 float = float32
 long = int64
 int = int32
+
+if _TYPE_CHECKING:
+    from . import analysis as analysis
+    from . import compiler as compiler
+    from . import constraints as constraints
+    from . import data as data
+    from . import func as func
+    from . import linalg as linalg
+    from . import minimize as minimize
+    from . import nn as nn
+    from . import optim as optim
+    from . import problems as problems
+    from . import utils as utils
+    from .compiler import compile as compile
+    from .compiler import get_num_threads as get_num_threads
+    from .compiler import set_num_threads as set_num_threads
+
+# What is loaded when it is first asked for: the kits of rooms 3 to 5, so that `import thalweg` stays quick.
+_KITS = (
+    "analysis", "compiler", "constraints", "data", "func", "linalg", "minimize", "nn", "optim", "problems", "utils",
+)  # fmt: skip
+_FROM_COMPILER = ("compile", "get_num_threads", "set_num_threads")
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name in _KITS:
+        return import_module(f"{__name__}.{name}")
+    if name in _FROM_COMPILER:
+        found = getattr(import_module(f"{__name__}.compiler"), name)
+        globals()[name] = found
+        return found
+    raise AttributeError(f"module 'thalweg' has no attribute {name!r}.")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_KITS, *_FROM_COMPILER})
