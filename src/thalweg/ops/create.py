@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "clone", "empty", "empty_like", "eye", "from_dlpack", "from_numpy", "full",
-    "full_like", "linspace", "logspace", "meshgrid", "ones", "ones_like", "scalar_tensor", "tensor", "tril_indices",
-    "triu_indices", "vander", "zeros", "zeros_like",
+    "arange", "as_tensor", "asarray", "clone", "detach", "empty", "empty_like", "eye", "from_dlpack", "from_numpy",
+    "full", "full_like", "linspace", "logspace", "meshgrid", "ones", "ones_like", "scalar_tensor", "tensor",
+    "tril_indices", "triu_indices", "vander", "zeros", "zeros_like",
 ]  # fmt: skip
 
 
@@ -398,6 +398,11 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tensor:
 
 
 _clone: Primitive = Primitive("clone", lambda x: x.copy(order="K"), [lambda g: g], linear=True)
+
+
+def detach(input: Any) -> Tensor:
+    """A tensor over the same memory, outside the graph."""
+    return coerced(input).detach()  # type: ignore[return-value]
 
 
 def clone(input: Any, *, memory_format: Any = None) -> Tensor:

@@ -38,7 +38,12 @@ def change(primitive: Elementwise, input: TensorBase, *others: Any) -> Tensor:
     check_write(input, others)
     modes = current()
     data = input._data
-    if not modes.special and data.dtype.kind == "f" and data.flags.writeable and isinstance(primitive.forward, np.ufunc):
+    if (
+        not modes.special
+        and data.dtype.kind == "f"
+        and data.flags.writeable
+        and isinstance(primitive.forward, np.ufunc)
+    ):
         recording = modes.grad and (
             input.requires_grad or any(isinstance(x, TensorBase) and x.requires_grad for x in others)
         )
@@ -57,11 +62,7 @@ def change(primitive: Elementwise, input: TensorBase, *others: Any) -> Tensor:
 def _same_kind(a: Any, data: Any) -> bool:
     if type(a) in (int, float):
         return True
-    return (
-        isinstance(a, np.ndarray)
-        and a.dtype == data.dtype
-        and (a.shape == data.shape or _fits(a.shape, data.shape))
-    )
+    return isinstance(a, np.ndarray) and a.dtype == data.dtype and (a.shape == data.shape or _fits(a.shape, data.shape))
 
 
 def _fits(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
@@ -88,6 +89,13 @@ def copy_(input: TensorBase, src: Any, non_blocking: bool = False) -> Tensor:
 def fill_(input: TensorBase, value: Any) -> Tensor:
     """Write `value` everywhere."""
     return copy_(input, value)
+
+
+def fill(input: Any, value: Any) -> Tensor:
+    """A tensor of the shape and type of `input` with `value` everywhere."""
+    from .create import clone
+
+    return fill_(clone(input), value)
 
 
 def zero_(input: TensorBase) -> Tensor:

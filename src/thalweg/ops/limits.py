@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..core import dtype as _dtype
-from ..core.tensor import TensorBase
+from ..core.tensor import Size, TensorBase
 from ..errors import DTypeError, ShapeError
 from ._coerce import need_tensor
 
 __all__ = [
-    "can_cast", "finfo", "get_default_dtype", "iinfo", "is_complex", "is_floating_point", "is_nonzero",
-    "is_same_size", "is_signed", "numel", "promote_types", "result_type", "set_default_dtype",
+    "broadcast_shapes", "can_cast", "finfo", "get_default_dtype", "iinfo", "is_complex", "is_floating_point",
+    "is_inference", "is_nonzero", "is_same_size", "is_signed", "numel", "promote_types", "result_type",
+    "set_default_dtype", "typename", "use_deterministic_algorithms",
 ]  # fmt: skip
 
 
@@ -129,6 +130,34 @@ def is_nonzero(input: Any) -> bool:
 def is_same_size(input: Any, other: Any) -> bool:
     """Whether two tensors have the same shape."""
     return need_tensor(input, "is_same_size")._data.shape == need_tensor(other, "is_same_size", "other")._data.shape
+
+
+def is_inference(input: Any) -> bool:
+    """Whether the tensor was made under ``inference_mode``."""
+    return need_tensor(input, "is_inference").is_inference()
+
+
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The shape to which tensors of these shapes broadcast together.
+
+    >>> import thalweg as tw
+    >>> tw.broadcast_shapes((2, 1), (3,))
+    thalweg.Size([2, 3])
+    """
+    try:
+        return Size(np.broadcast_shapes(*shapes))
+    except ValueError:
+        said = ", ".join(str(shape) for shape in shapes)
+        raise ShapeError(f"broadcast_shapes: shapes that broadcast together are required, got {said}.") from None
+
+
+def typename(obj: Any) -> str:
+    """The name of a type, for tensors with their element type."""
+    return obj.type() if isinstance(obj, TensorBase) else f"{type(obj).__module__}.{type(obj).__qualname__}"  # type: ignore[attr-defined]
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Change nothing: two runs always add in the same order."""
 
 
 def numel(input: Any) -> int:

@@ -209,6 +209,9 @@ class Tensor(Methods, TensorBase):
             raise DTypeError("iter: a 0-d tensor cannot be iterated over.")
         return iter([self[k] for k in range(self._data.shape[0])])
 
+    def __reversed__(self) -> Tensor:
+        return self.flip(0) if self._data.ndim else self
+
     def __contains__(self, value: Any) -> bool:
         return bool((self == value)._data.any())
 
@@ -302,7 +305,9 @@ def _copied(data: np.ndarray[Any, Any], memo: dict[int, Any]) -> np.ndarray[Any,
         return _remembered(data, memo)
     memory = _remembered(owner, memo)
     offset = data.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-    return np.ndarray(data.shape, data.dtype, memory.data if memory.flags.c_contiguous else memory.T.data, offset, data.strides)
+    return np.ndarray(
+        data.shape, data.dtype, memory.data if memory.flags.c_contiguous else memory.T.data, offset, data.strides
+    )
 
 
 def _remembered(array: np.ndarray[Any, Any], memo: dict[int, Any]) -> np.ndarray[Any, Any]:

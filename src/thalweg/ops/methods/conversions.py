@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...core import dtype as _dtype
 from ...core.tensor import TensorBase
 from ...errors import ArgumentError, ShapeError
@@ -127,6 +129,33 @@ class Conversions:
         """The address of the first element."""
         return self._data.__array_interface__["data"][0]
 
+    @property
+    def is_cpu(self: Any) -> Any:
+        """Whether it lies in the memory of the processor: always."""
+        return True
+
+    @property
+    def is_cuda(self: Any) -> Any:
+        """Whether it lies on a graphics processor: never."""
+        return False
+
+    @property
+    def is_sparse(self: Any) -> Any:
+        """Whether zeros are left out: never."""
+        return False
+
+    def get_device(self: Any) -> Any:
+        """The number of the graphics processor, -1 for the CPU."""
+        return -1
+
+    def storage_offset(self: Any) -> Any:
+        """Elements between the beginning of the memory and the first element."""
+        owner = self._data
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        start = self._data.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+        return start // self._data.itemsize
+
     is_floating_point = limits.is_floating_point
     is_complex = limits.is_complex
     is_signed = limits.is_signed
@@ -145,7 +174,7 @@ class Conversions:
             raise ShapeError(f"mT: at least 2 dims are required, got shape {self._data.shape}.")
         return shape.transpose(self, -2, -1)
 
-    mH = mT
+    mH = mT  # noqa: N815  (PyTorch's name)
 
     @property
     def H(self: Any) -> Tensor:
