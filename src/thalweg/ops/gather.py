@@ -17,7 +17,7 @@ from ..core.moves import COPY_SLICES, sum_to
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ._coerce import as_tensor, one_dim, piece
+from ._coerce import as_tensor, one_dim, piece, zeros_for
 from .arithmetic import where
 from .reduce import converted
 from .shape import broadcast_to, reshape
@@ -203,7 +203,7 @@ def _scatter_add_into(out: Any, src: Any, index: Any, axis: int) -> Any:
 
 
 def _zeroed(g: Any, index: Any, axis: int) -> Any:
-    return _scatter(g, np.zeros((), g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np), index, axis)
+    return _scatter(g, zeros_for(g), index, axis)
 
 
 def _scatter_src_rule(g: Any, index: Any, axis: int, src_shape: tuple[int, ...]) -> Any:
@@ -317,7 +317,7 @@ _index_add: Primitive = Primitive(
 
 
 def _index_zeroed(g: Any, index: Any, axis: int) -> Any:
-    return _index_fill(g, np.zeros((), g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np), index, axis)
+    return _index_fill(g, zeros_for(g), index, axis)
 
 
 _index_copy: Primitive = Primitive(
@@ -445,7 +445,7 @@ _take_back: Primitive = Primitive("put", _take_back_forward, [lambda g, index: _
 def _put_rule(g: Any, index: Any, accumulate: bool) -> Any:
     if accumulate:
         return g
-    zeros = np.zeros(index.shape, g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np)
+    zeros = zeros_for(g, index.shape)
     return _put(g, zeros, index, False)
 
 

@@ -18,7 +18,7 @@ from ..core.moves import sum_to
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
-from ._coerce import as_tensor, piece
+from ._coerce import as_tensor, piece, zeros_for
 from .gather import OutOfRange, sum_into, write_into
 from .inplace import copy_
 from .masks import where_true
@@ -148,12 +148,8 @@ def _put_into(out: Any, value: Any, index: Any, dims: tuple[int, ...], accumulat
     return out
 
 
-def _zero_like(g: Any) -> Any:
-    return np.zeros((), g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np)
-
-
 def _put_rule(g: Any, index: Any, dims: tuple[int, ...], accumulate: bool) -> Any:
-    return g if accumulate else _put(g, _zero_like(g), index, dims, False)
+    return g if accumulate else _put(g, zeros_for(g), index, dims, False)
 
 
 def _fitted(g: Any, shape: tuple[int, ...]) -> Any:
@@ -174,7 +170,7 @@ _mask_put: Primitive = Primitive(
     "index_put",
     lambda x, value, mask, at: _mask_put_into(x.copy(), value, mask, at),
     [
-        lambda g, mask, at: _mask_put(g, _zero_like(g), mask, at),
+        lambda g, mask, at: _mask_put(g, zeros_for(g), mask, at),
         lambda g, mask, at, value_shape: _fitted(_mask(g, mask, at), value_shape),
         None,
     ],

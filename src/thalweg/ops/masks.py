@@ -10,7 +10,7 @@ from ..core.moves import sum_to
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
-from ._coerce import as_tensor
+from ._coerce import as_tensor, zeros_for
 from .gather import fill_arguments, write_into
 from .shape import broadcast_to
 
@@ -92,7 +92,7 @@ def _fill_into(out: Any, value: Any, mask: Any) -> Any:
 
 
 def _fill_rule(g: Any, mask: Any) -> Any:
-    return _masked_fill(g, np.zeros((), g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np), mask)
+    return _masked_fill(g, zeros_for(g), mask)
 
 
 def _fill_value_rule(g: Any, mask: Any, value_shape: tuple[int, ...]) -> Any:
@@ -150,7 +150,7 @@ def _collected(g: Any, mask: Any, source_shape: tuple[int, ...]) -> Any:
     picked = _pick(g, mask)
     missing = size - picked.shape[0]
     if missing:
-        zeros = np.zeros(missing, g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np)
+        zeros = zeros_for(g, (missing,))
         picked = _cat([picked, zeros], 0)
     return picked.reshape(source_shape)
 

@@ -11,7 +11,7 @@ from ..core.moves import CAST, EXPAND
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError
-from ._coerce import as_tensor, one_dim, reduced_dims
+from ._coerce import as_tensor, blocks_of, one_dim, reduced_dims
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["all", "any", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "prod", "sum"]
 
 _add_reduce: Any = np.add.reduce
+_maximum_reduce: Any = np.maximum.reduce
 _multiply_reduce: Any = np.multiply.reduce
 _SMALL = 4096  # up to this many elements copying a gradient is cheaper than broadcasting it
 
@@ -232,11 +233,14 @@ def _logsumexp_forward(x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
         return x.copy()
     if not x.size:
         return np.log(_add_reduce(x, axes, None, None, keepdim))
-    top = np.maximum.reduce(x, axes, keepdims=True)
-    top = np.where(np.isfinite(top), top, x.dtype.type(0))
-    shifted = x - top
-    np.exp(shifted, out=shifted)
-    total = np.log(_add_reduce(shifted, axes, None, None, True)) + top
+    total = np.empty(kept(x.shape, axes), x.dtype)
+    for block in blocks_of(x, axes):
+        part = x[block] if x.ndim else x
+        top = _maximum_reduce(part, axes, None, None, True)
+        top = np.where(np.isfinite(top), top, x.dtype.type(0))
+        shifted = np.asarray(part - top)
+        np.exp(shifted, out=shifted)
+        total[block if x.ndim else ...] = np.log(_add_reduce(shifted, axes, None, None, True)) + top
     return total if keepdim else total.reshape(tuple(n for k, n in enumerate(x.shape) if k not in axes))
 
 
@@ -246,10 +250,16 @@ def _logsumexp_rule(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
 
     shape = kept(x.shape, axes)
     out = out.reshape(shape)
-    if type(g) is np.ndarray and type(x) is np.ndarray:  # without temporary arrays, which cost more than the sums
-        share = x - np.where(np.isinf(out), out.dtype.type(0), out)
-        np.exp(share, out=share)
-        return np.multiply(share, g.reshape(shape), out=share)
+    if (
+        x.ndim and not isinstance(g, TensorBase) and not isinstance(x, TensorBase)
+    ):  # without temporary arrays, which cost more than the sums
+        found = np.empty(x.shape, x.dtype)
+        out, g = np.where(np.isinf(out), out.dtype.type(0), out), g.reshape(shape)
+        for block in blocks_of(x, axes):
+            z = np.subtract(x[block], out[block], out=found[block])
+            np.exp(z, out=z)
+            z *= g[block]
+        return found
     gap = x - _where((out == float("inf")) | (out == -float("inf")), 0.0, out)
     return g.reshape(shape) * _exp(gap)
 

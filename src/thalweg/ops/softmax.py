@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.primitive import Primitive, apply
 from ..errors import DTypeError
-from ._coerce import as_tensor, one_dim
+from ._coerce import as_tensor, blocks_of, one_dim
 from .pointwise import exp
 from .reduce import converted
 
@@ -18,40 +18,61 @@ if TYPE_CHECKING:
 __all__ = ["log_softmax", "softmax", "softmin"]
 
 
-def _shifted(x: Any, axis: int) -> Any:
-    """Return `x` minus its largest element; a row of -inf gives NaN, as in PyTorch."""
-    if not x.size:
-        return x.copy()
-    return x - np.maximum.reduce(x, axis=axis, keepdims=True)
+def _shifted(x: Any, axis: int, out: Any) -> Any:
+    """Write `x` minus its largest element into `out`; a row of -inf gives NaN, as in PyTorch."""
+    return np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), out=out)
 
 
 def _softmax_forward(x: Any, axis: int) -> Any:
     if x.ndim == 0:
         return np.ones_like(x)
-    z = _shifted(x, axis)
-    np.exp(z, out=z)
-    z /= np.add.reduce(z, axis=axis, keepdims=True)
-    return z
+    out = np.empty(x.shape, x.dtype)
+    for block in blocks_of(x, (axis,)) if x.size else ():
+        z = _shifted(x[block], axis, out[block])
+        np.exp(z, out=z)
+        z /= np.add.reduce(z, axis=axis, keepdims=True)
+    return out
 
 
 def _log_softmax_forward(x: Any, axis: int) -> Any:
     if x.ndim == 0:
         return np.zeros_like(x)
-    z = _shifted(x, axis)
-    z -= np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True))
-    return z
+    out = np.empty(x.shape, x.dtype)
+    for block in blocks_of(x, (axis,)) if x.size else ():
+        z = _shifted(x[block], axis, out[block])
+        z -= np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True))
+    return out
 
 
 def _over(g: Any, axis: int) -> Any:
     return g.sum(axis=axis, keepdims=True) if g.ndim else g
 
 
-_softmax: Primitive = Primitive("softmax", _softmax_forward, [lambda g, out, axis: (g - _over(g * out, axis)) * out])
-_log_softmax: Primitive = Primitive(
-    "log_softmax",
-    _log_softmax_forward,
-    [lambda g, out, axis: g - (np.exp(out) if isinstance(out, np.ndarray) else exp(out)) * _over(g, axis)],
-)
+def _softmax_rule(g: Any, out: Any, axis: int) -> Any:
+    if not (isinstance(g, np.ndarray) and isinstance(out, np.ndarray) and out.ndim):
+        return (g - _over(g * out, axis)) * out
+    found = np.empty(out.shape, out.dtype)
+    for block in blocks_of(out, (axis,)):
+        y, z = out[block], found[block]
+        np.multiply(g[block], y, out=z)
+        total = np.add.reduce(z, axis=axis, keepdims=True)
+        np.multiply(np.subtract(g[block], total, out=z), y, out=z)
+    return found
+
+
+def _log_softmax_rule(g: Any, out: Any, axis: int) -> Any:
+    if not (isinstance(g, np.ndarray) and isinstance(out, np.ndarray) and out.ndim):
+        return g - (np.exp(out) if isinstance(out, np.ndarray) else exp(out)) * _over(g, axis)
+    found = np.empty(out.shape, out.dtype)
+    for block in blocks_of(out, (axis,)):
+        z = np.exp(out[block], out=found[block])
+        z *= np.add.reduce(g[block], axis=axis, keepdims=True)
+        np.subtract(g[block], z, out=z)
+    return found
+
+
+_softmax: Primitive = Primitive("softmax", _softmax_forward, [_softmax_rule])
+_log_softmax: Primitive = Primitive("log_softmax", _log_softmax_forward, [_log_softmax_rule])
 
 
 def _default_dim(ndim: int) -> int:

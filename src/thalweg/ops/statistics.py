@@ -11,7 +11,7 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
 from . import return_types
-from ._coerce import as_tensor, one_dim, reduced_dims
+from ._coerce import as_tensor, blocks_of, one_dim, reduced_dims
 from .extremes import along_one, share, value_rule
 from .gather import gather
 from .reduce import _add_reduce, as_float, kept, need_float, reduced_count
@@ -33,14 +33,17 @@ def _centred(x: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _var_forward(x: Any, axes: tuple[int, ...], keepdim: bool, correction: float) -> Any:
-    d = _centred(x, axes)
     divisor = x.dtype.type(max(reduced_count(x.shape, axes) - correction, 0))
-    if len(axes) == x.ndim and d.flags.c_contiguous:
-        flat = d.reshape(-1)
+    if len(axes) == x.ndim and x.flags.c_contiguous:
+        flat = _centred(x, axes).reshape(-1)
         total = np.dot(flat, flat) if flat.size < 1024 else _add_reduce(np.multiply(flat, flat, out=flat))
         out = np.asarray(total / divisor)
         return out.reshape((1,) * x.ndim) if keepdim else out
-    return _add_reduce(np.multiply(d, d, out=d), axes, None, None, keepdim) / divisor
+    out = np.empty(kept(x.shape, axes), x.dtype)
+    for block in blocks_of(x, axes):
+        d = np.asarray(_centred(x[block], axes))
+        out[block] = _add_reduce(np.multiply(d, d, out=d), axes, None, None, True) / divisor
+    return out if keepdim else out.reshape(tuple(n for k, n in enumerate(x.shape) if k not in axes))
 
 
 def _mean_kept(x: Any, axes: tuple[int, ...]) -> Any:

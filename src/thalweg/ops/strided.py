@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import as_strided as _numpy_strided
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
-from ._coerce import as_tensor, one_dim, piece, shape_of
+from ._coerce import as_tensor, one_dim, piece, shape_of, zeros_for
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -187,9 +187,7 @@ def _shared(old: Any) -> Any:
 
 
 def _strided_rule(g: Any, size: tuple[int, ...], stride: tuple[int, ...], offset: int, old: Any) -> Any:
-    return _move(g, (size, stride, offset), old) / np.asarray(
-        _shared(old), g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np
-    )
+    return _move(g, (size, stride, offset), old) / _shared(old).astype(zeros_for(g).dtype)
 
 
 _move: Primitive = Primitive("strided_move", _moved, [lambda g, source, target: _move(g, target, source)], linear=True)
