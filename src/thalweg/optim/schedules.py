@@ -111,7 +111,7 @@ def cyclic(
 
 
 def one_cycle(t: float, ends: Sequence[float], values: Sequence[float], cosine: bool = True) -> float:
-    """Through ``values[0], values[1], …``, reached at the steps 0, ``ends[0]``, ``ends[1]``, …; Smith & Topin 2018."""
+    """Through ``values[0], values[1], …``, reached at the steps 0, ``ends[0]``, ``ends[1]``, …; Smith & Topin 2019."""
     k = next((k for k, end in enumerate(ends) if t <= end), len(ends) - 1)
     begin = ends[k - 1] if k else 0.0
     share = (t - begin) / (ends[k] - begin) if ends[k] != begin else 1.0

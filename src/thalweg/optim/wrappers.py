@@ -342,7 +342,7 @@ class _Averaged(_AfterStep):
 
 
 class EMA(_Averaged):
-    """An exponential average beside the parameters: ``a = decay · a + (1-decay) · x``. Polyak & Juditsky 1992."""
+    """An exponential average beside the parameters: ``a = decay · a + (1-decay) · x``."""
 
     kept = ("averages",)
 

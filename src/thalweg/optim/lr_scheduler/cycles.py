@@ -176,7 +176,7 @@ class OneCycleLR(_MomentumSchedule):
     """Up from ``max_lr/div_factor`` to `max_lr`, and down to ``max_lr/(div_factor·final_div_factor)``, once.
 
     The momentum goes the other way. `three_phase` comes down to where it started before it goes to the end. Smith &
-    Topin 2018.
+    Topin 2019.
     """
 
     unsaved = ("optimizer", "writes")
