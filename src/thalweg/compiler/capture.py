@@ -282,9 +282,8 @@ class Capture:
         if id(optimizer) in self.seen:
             return
         self.seen.add(id(optimizer))
-        before = _groups(optimizer)
         name = type(optimizer).__name__
-        self.guards.append(Guard(f"the groups or fixed settings of {name} changed", lambda: _groups(optimizer) == before))
+        self.guards.append(Guard(f"the groups or fixed settings of {name} changed", _groups(optimizer)))
 
     def setting(self, group: dict[str, Any], key: str, at: int | None, kind: type) -> TensorBase:
         """Return the tensor that stands for a number in a group."""
@@ -368,20 +367,47 @@ def _parts(module: Any) -> tuple[Any, ...]:
     )
 
 
-def _groups(optimizer: Any) -> list[Any]:
-    """Return what the structure of a step depends on; numbers are inputs, except that 0 switches parts off."""
-    found = []
-    for group in optimizer.param_groups:
-        fixed: list[Any] = [tuple(map(id, group["params"]))]
+def _groups(optimizer: Any) -> Callable[[], bool]:
+    """Return whether what the structure of a step depends on is as it is now.
+
+    Numbers are inputs, except that exactly 0 switches some parts off.
+    """
+    groups = list(optimizer.param_groups)
+    seen = []
+    for group in groups:
+        params = list(group["params"])
+        fixed, switches = {}, {}
         for key, value in group.items():
             if key == "params":
                 continue
             if key in optimizer.static or isinstance(value, (bool, str)) or value is None:
-                fixed.append((key, value))
+                fixed[key] = value
             elif key in optimizer.switches:
-                fixed.append((key, value != 0 if isinstance(value, (int, float)) else True))
-        found.append(fixed)
-    return found
+                switches[key] = _is_zero(value)
+        seen.append((group, params, fixed, switches))
+
+    def same() -> bool:
+        if len(optimizer.param_groups) != len(seen):
+            return False
+        for present, (group, params, fixed, switches) in zip(optimizer.param_groups, seen, strict=True):
+            if present is not group or len(group["params"]) != len(params):
+                return False
+            for a, b in zip(group["params"], params, strict=True):
+                if a is not b:
+                    return False
+            for key, value in fixed.items():
+                if group.get(key) is not value and group.get(key) != value:
+                    return False
+            for key, zero in switches.items():
+                if _is_zero(group.get(key)) is not zero:
+                    return False
+        return True
+
+    return same
+
+
+def _is_zero(value: Any) -> bool:
+    return isinstance(value, (int, float)) and value == 0
 
 
 def flatten(value: Any, leaves: list[Any]) -> Any:

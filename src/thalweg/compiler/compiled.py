@@ -16,7 +16,7 @@ from ..ops._coerce import as_tensor
 from .capture import Captured, capture, rebuild
 from .interpret import interpret
 from .passes import eliminate_dead, optimize
-from .program import Array, Program
+from .program import Array, Input, Program, Write
 from .scalars import NoKernel
 from .threads import late_interrupts
 
@@ -43,6 +43,7 @@ class Version:
         self.guards = captured.guards
         self.decided: tuple[Any, ...] | None = None
         self.bases = [(w, w.source) for w in self.program.writes]
+        self.cleared = [w.source for w in self.program.writes if w.value is None]
         self.notes: list[str] = []
         self.small: Any = None
         self.big: Any = None
@@ -108,16 +109,23 @@ class Version:
                 env[id(given)] = given.source._grad._data
         return env
 
-    def leave(self, found: Mapping[tuple[str, int], Array]) -> None:
+    def leave(self, found: list[tuple[Write, Array]]) -> None:
         """Write what a run left behind into the tensors."""
-        for write, tensor in self.bases:
+        for write, array in found:
+            tensor = write.source
             if write.kind == "tensor":
-                np.copyto(tensor._data, found["tensor", id(tensor)])
+                tensor._data[...] = array
                 bump(tensor)
-            elif write.value is None:
-                tensor._grad = None
             else:
-                tensor._grad = TensorBase._wrap(np.array(found["grad", id(tensor)]))
+                tensor._grad = TensorBase._wrap(array.copy())
+        for tensor in self.cleared:
+            tensor._grad = None
+
+
+def _elements(given: Input) -> Array:
+    """Return the present elements of a state."""
+    source = given.source
+    return source._data if given.kind == "tensor" else source._grad._data
 
 
 def _number(source: tuple[dict[str, Any], str, int | None]) -> float:
@@ -183,7 +191,7 @@ class Compiled:
         settings = version.read_settings()
         if version.small is not None:
             data = [a.reshape(1, -1) for a in arrays]
-            outs = version.small.run(version.environment(), data, None, 1, settings, version.leave)
+            outs = version.small.run(_elements, data, None, 1, settings, version.leave)
             return [TensorBase._wrap(out[0]) for out in outs]
         outs = version.big.call(arrays, settings[0])
         return [TensorBase._wrap(out) for out in outs]
@@ -203,10 +211,9 @@ class Compiled:
         version = self._version_for(data, order, "loop")
         settings, stepped = _settings_of(version, hyper, count, "loop")
         if version.small is not None:
-            env = version.environment()
             matrices = _matrices(data, order is not None)
             try:
-                outs = version.small.run(env, matrices, order, count, settings, version.leave, stepped)
+                outs = version.small.run(_elements, matrices, order, count, settings, version.leave, stepped)
             except NoKernel:
                 outs = None
             if outs is not None:
@@ -226,7 +233,7 @@ class Compiled:
                     outs = version.big.call(rows, row)
                 else:
                     flat = [np.ascontiguousarray(r).reshape(1, -1) for r in rows]
-                    steps = version.small.run(version.environment(), flat, None, 1, row[None], version.leave)
+                    steps = version.small.run(_elements, flat, None, 1, row[None], version.leave)
                     outs = [o[0] for o in steps]
                 for kept, out in zip(stacked, outs, strict=True):
                     kept[s] = out
@@ -235,11 +242,12 @@ class Compiled:
 
     def _version_for(self, data: list[Array], order: Array | None, who: str) -> Version:
         """Return the program for one step on such rows, capturing it without a lasting effect where needed."""
-        first = None if order is None else order.reshape(-1, order.shape[-1])[0]
-        rows = [as_tensor(np.array(a[first] if first is not None else a[0])) for a in data]
-        key = self._key(rows, ())
+        batch = () if order is None else order.shape[-1:]
+        key = tuple((batch + a.shape[1:], a.dtype, False) for a in data), ()
         version, why = self._find(key)
         if version is None:
+            first = None if order is None else order.reshape(-1, order.shape[-1])[0]
+            rows = [as_tensor(np.array(a[first] if first is not None else a[0])) for a in data]
             version, _ = self._capture(tuple(rows), {}, rows, key, why)
             version.captured.undo()
             if version.broken() is not None:  # the run itself changed what it depends on

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .cache import Kernel, load
-from .program import Array, Program
+from .program import Array, Input, Program, Write
 from .scalars import NoKernel
 from .threads import run_parts
 from .unroll import LANES, Layout, Shape, unroll
@@ -20,12 +20,30 @@ _SLICE = 1 << 14  # steps between two looks at Ctrl-C
 _FLAT = np.zeros((1, 1), np.int64)
 
 
+class _Frame:
+    """The memory of one run: the packed states, and where each tensor's elements lie in them."""
+
+    __slots__ = ("packed", "reads", "writes")
+
+    def __init__(self, program: Program, layout: Layout) -> None:
+        packed = {kind: np.zeros(size, _DTYPES[kind]) for kind, size in layout.sizes.items()}
+        self.packed = tuple(packed.values())
+        places = {(i.kind, id(i.source)): (i, place) for i, place in layout.views(packed)}
+        known = {id(i) for i in program.inputs}
+        self.reads = [(i, place) for i, place in places.values() if id(i) in known]
+        self.writes: list[tuple[Write, Array]] = []
+        for write in program.writes:
+            if write.value is not None:
+                self.writes.append((write, places[write.kind, id(write.source)][1]))
+
+
 class SmallProgram:
     """A program small enough to be unrolled, with its functions for the shapes of loops that were asked for."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self._made: dict[Shape, tuple[Kernel, Layout]] = {}
+        self._frames: dict[Shape, list[_Frame]] = {}
         self.sources: dict[Shape, str] = {}
         self.statements = 0
         self.prepare(Shape(gathered=False))  # raises NoKernel if it cannot be
@@ -53,39 +71,38 @@ class SmallProgram:
                 packed[kind][at : at + array.size] = array.reshape(-1)
         return packed
 
-    def unpack(self, layout: Layout, packed: dict[str, Array]) -> dict[tuple[str, int], Array]:
-        """Return what each write leaves, by kind and tensor."""
-        found = {}
-        by_source = {(i.kind, id(i.source)): i for i in layout.states}
-        for write in self.program.writes:
-            if write.value is not None:
-                given = by_source[write.kind, id(write.source)]
-                kind, at = layout.places[id(given)]
-                n = given.value.size
-                found[write.kind, id(write.source)] = packed[kind][at : at + n].reshape(given.value.shape)
-        return found
+    def frame(self, shape: Shape, layout: Layout) -> _Frame:
+        """Return memory for one run, left by an earlier one if possible."""
+        waiting = self._frames.setdefault(shape, [])
+        try:
+            return waiting.pop()
+        except IndexError:
+            return _Frame(self.program, layout)
 
     def run(
         self,
-        env: dict[int, Array],
+        env: Callable[[Input], Array],
         data: Sequence[Array],
         order: Array | None,
         steps: int,
         settings: Array,
-        leave: Callable[[dict[tuple[str, int], Array]], None],
+        leave: Callable[[list[tuple[Write, Array]]], None],
         stepped: frozenset[int] = frozenset(),
     ) -> list[Array]:
         """Run `steps` steps; return the results of each, and hand what the last leaves behind to `leave`.
 
         An interrupt arrives between two slices of steps, and then what the last complete slice left is handed over.
 
-        `env` holds the elements of the states; `data` are matrices, of rows to be gathered by `order` or with one
+        `env` gives the present elements of a state; `data` are matrices, of rows to be gathered by `order` or with one
         row per step; `settings` has one row, or one per step for those in `stepped`.
         """
-        kernel, layout = self.prepare(Shape(gathered=order is not None, stepped=stepped))
-        packed = self.pack(layout, env)
+        shape = Shape(gathered=order is not None, stepped=stepped)
+        kernel, layout = self.prepare(shape)
+        frame = self.frame(shape, layout)
+        for given, place in frame.reads:
+            place[...] = env(given)
         outs = [np.empty((steps, size), dtype) for _, dtype, size in self.results]
-        args = (*packed.values(), settings, _FLAT if order is None else order, *data, *outs)
+        args = (*frame.packed, settings, _FLAT if order is None else order, *data, *outs)
         done = 0
         try:
             while done < steps:
@@ -94,8 +111,9 @@ class SmallProgram:
                 done = last
         finally:
             if done:
-                leave(self.unpack(layout, packed))
-        return [out.reshape((steps, *shape)) for out, (shape, _, _) in zip(outs, self.results, strict=True)]
+                leave(frame.writes)
+                self._frames[shape].append(frame)
+        return [out.reshape((steps, *form)) for out, (form, _, _) in zip(outs, self.results, strict=True)]
 
     def sweep(
         self,
