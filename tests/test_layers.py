@@ -73,6 +73,8 @@ def test_imports_go_downwards():
     for path, line, room, target, at_top in imports():
         if room in ("__init__", "__main__") or target == room or target not in ROOMS:
             continue
+        if {room, target} == {"autograd", "func"}:
+            continue  # one room: transforms of functions, and gradients of results
         assert room in ROOMS, f"{path} lies in a room that the picture does not know"
         if ROOMS[target] < ROOMS[room]:
             continue
