@@ -95,7 +95,9 @@ class Pullback:
         if strict and any(g is None for g in found):
             k = next(k for k, g in enumerate(found) if g is None)
             raise GraphError(f"{strict}: with strict the outputs must depend on every input, and not on input {k}.")
-        return [zeros_like(x.detach()) if g is None else self.outward(g) for g, x in zip(found, self.inputs, strict=True)]
+        return [
+            zeros_like(x.detach()) if g is None else self.outward(g) for g, x in zip(found, self.inputs, strict=True)
+        ]
 
     def jacobian(self, y: Any, strict: str = "") -> list[Any]:
         """Return the derivative of an output in each input, of shape output + input."""
@@ -229,7 +231,9 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
             given = cotangents[0]
         seeds = leaves_of(given)
         if len(seeds) != len(outputs):
-            raise GraphError(f"vjp: one cotangent for each of the {len(outputs)} outputs is required, got {len(seeds)}.")
+            raise GraphError(
+                f"vjp: one cotangent for each of the {len(outputs)} outputs is required, got {len(seeds)}."
+            )
         for y, s in zip(outputs, seeds, strict=True):
             if s._data.shape != y._data.shape:
                 raise ShapeError(f"vjp: a cotangent of shape {y._data.shape} is required, got {s._data.shape}.")
@@ -243,7 +247,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
 
 
 def jvp(
-    func: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...], *, strict: bool = False,
+    func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool = False,
     has_aux: bool = False,
 ) -> tuple[Any, ...]:  # fmt: skip
     """``func(*primals)`` and J·tangents, in one evaluation.
@@ -254,7 +258,7 @@ def jvp(
     >>> tw.func.jvp(lambda x: x * x, (tw.tensor([1.0, 2.0]),), (tw.tensor([1.0, 10.0]),))
     (tensor([1., 4.]), tensor([ 2., 40.]))
     """
-    if not isinstance(primals, (tuple, list)) or not primals:
+    if not isinstance(primals, tuple) or not primals:
         raise GraphError(f"jvp: primals must be a tuple of arguments, got {type(primals).__name__}.")
     points = [_checked(x, "jvp") for x in leaves_of(tuple(primals))]
     moves = leaves_of(tuple(tangents))

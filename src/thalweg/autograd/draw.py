@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,7 @@ class Drawing:
         target.write_text(self.svg if target.suffix == ".svg" else self.dot, encoding="utf-8")
 
 
-def draw(
-    outputs: Any, *, names: Mapping[str, Any] | None = None, values: bool = True, saved: bool = False
-) -> Drawing:
+def draw(outputs: Any, *, names: Mapping[str, Any] | None = None, values: bool = True, saved: bool = False) -> Drawing:
     """Draw the graph of one tensor or of several.
 
     `names` gives names to tensors (leaves or results); `values` shows numbers, where there are at most six;
@@ -121,7 +120,9 @@ def draw(
         box.above = [made[end]] if end is not None else []
         boxes.append(box)
     if len(boxes) > _LIMIT:
-        raise ArgumentError(f"draw: a graph of at most {_LIMIT} boxes is required, got {len(boxes)}; draw a part of it.")
+        raise ArgumentError(
+            f"draw: a graph of at most {_LIMIT} boxes is required, got {len(boxes)}; draw a part of it."
+        )
     return Drawing(boxes)
 
 
@@ -220,7 +221,7 @@ def _ordered(layers: list[list[_Box]], arrows: list[tuple[_Box, list[_Box], _Box
     down: dict[_Box, list[_Box]] = {}
     for source, way, box in arrows:
         chain = [source, *way, box]
-        for a, b in zip(chain, chain[1:], strict=False):
+        for a, b in pairwise(chain):
             down.setdefault(a, []).append(b)
             up.setdefault(b, []).append(a)
     for layer in layers:
@@ -241,7 +242,7 @@ def _spread(layer: list[_Box]) -> None:
     if not layer:
         return
     wished = [b.x for b in layer]
-    for left, right in zip(layer, layer[1:], strict=False):
+    for left, right in pairwise(layer):
         right.x = max(right.x, left.x + (left.width + right.width) / 2 + _GAP)
     shift = sum(w - b.x for w, b in zip(wished, layer, strict=True)) / len(layer)
     for b in layer:
@@ -277,7 +278,7 @@ def _picture(boxes: list[_Box]) -> str:
 def _arrow(source: _Box, way: list[_Box], box: _Box) -> str:
     points = [(source.x, source.y + source.height / 2), *((w.x, w.y) for w in way), (box.x, box.y - box.height / 2)]
     path = f"M{points[0][0]:.1f},{points[0][1]:.1f}"
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         middle = (y0 + y1) / 2
         path += f" C{x0:.1f},{middle:.1f} {x1:.1f},{middle:.1f} {x1:.1f},{y1:.1f}"
     return f'<path d="{path}" fill="none" stroke="#555555" stroke-width="1.2" marker-end="url(#tip)"/>'

@@ -16,7 +16,6 @@ from ..core.origin import user_line
 from ..core.primitive import top_level, without_tangent
 from ..core.tensor import TensorBase, View
 from ..errors import DTypeError, GraphError, InPlaceError, ShapeError
-from ..ops.tensor import Tensor
 
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
@@ -41,7 +40,7 @@ class FunctionCtx(BaseNode):
         self._forms = tuple((x._data.shape, x._data.dtype) if isinstance(x, TensorBase) else None for x in inputs)
         self._to_save: tuple[Any, ...] = ()
         self._for_forward: tuple[Any, ...] | None = None
-        self._saved: tuple[Any, ...] | None = ()
+        self._saved: tuple[_Kept | None, ...] | None = ()
         self._dirty: tuple[Any, ...] = ()
         self._constant: tuple[Any, ...] = ()
 
@@ -118,7 +117,9 @@ class FunctionCtx(BaseNode):
         if given != shape:
             extra = len(given) - len(shape)
             if extra < 0 or any(m not in (1, n) for m, n in zip(shape, given[extra:], strict=True)):
-                raise ShapeError(f"{self.name()}: gradient {k} must have shape {shape}, that of its input, got {given}.")
+                raise ShapeError(
+                    f"{self.name()}: gradient {k} must have shape {shape}, that of its input, got {given}."
+                )
             part = sum_to(part, shape)
         return CAST(part, dtype, part._data.dtype) if part._data.dtype != dtype else part
 
@@ -126,13 +127,15 @@ class FunctionCtx(BaseNode):
 class _Kept:
     """One saved tensor: its memory, version and place in the graph, but never an output itself (no cycle)."""
 
-    __slots__ = ("counter", "data", "edge", "index", "unpack", "version")
+    __slots__ = ("counter", "data", "edge", "index", "place", "tangents", "unpack", "version")
 
-    def __init__(self, x: TensorBase, edge: BaseNode | None, index: int | None) -> None:
+    def __init__(self, x: TensorBase, edge: BaseNode | None, index: int | None, place: int | None = None) -> None:
         self.counter = x._version_list
         self.version = self.counter[0] if self.counter is not None else 0
         self.edge = edge
         self.index = index  # which output it is, if one
+        self.place = place  # which input it is, if one
+        self.tangents = x._tangents
         hooks = current().saved_hooks
         self.unpack: Callable[[Any], Any] | None = hooks[-1][1] if hooks else None
         self.data: Any = hooks[-1][0](x.detach()) if hooks else x._data
@@ -146,6 +149,7 @@ class _Kept:
             )
         found: TensorBase = TensorBase._wrap(self.data if self.unpack is None else self.unpack(self.data)._data)
         found._version_list = counter
+        found._tangents = self.tangents
         if self.index is None:
             found._node = self.edge
         elif found._data.dtype.kind == "f":
@@ -178,7 +182,9 @@ class Function:
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise GraphError(f"{type(self).__name__}: a Function is used by {type(self).__name__}.apply(...), not by an instance.")
+        raise GraphError(
+            f"{type(self).__name__}: a Function is used by {type(self).__name__}.apply(...), not by an instance."
+        )
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
@@ -250,12 +256,19 @@ class Function:
         ctx._saved = kept
         several = list(moved) if isinstance(moved, (tuple, list)) else [moved]
         if len(several) != len(outputs):
-            raise GraphError(f"{cls.__name__}: jvp must return one tangent per output, {len(outputs)}, got {len(several)}.")
+            raise GraphError(
+                f"{cls.__name__}: jvp must return one tangent per output, {len(outputs)}, got {len(several)}."
+            )
         for y, t in zip(outputs, several, strict=True):
             if t is not None and isinstance(y, TensorBase):
                 if t._data.shape != y._data.shape:
                     raise ShapeError(f"{cls.__name__}: jvp must return the shape {y._data.shape}, got {t._data.shape}.")
                 y._tangents = {**(y._tangents or {}), number: t}
+        for saved in kept or ():  # a backward inside this level must see them move
+            if saved is not None and saved.index is not None:
+                saved.tangents = outputs[saved.index]._tangents
+            elif saved is not None and saved.place is not None:
+                saved.tangents = args[saved.place]._tangents
         return result
 
 
@@ -267,7 +280,7 @@ def _kept(
     who: str, tensors: tuple[Any, ...], args: tuple[Any, ...], edges: tuple[Any, ...], outputs: list[Any],
     dirty: tuple[Any, ...],
 ) -> tuple[_Kept | None, ...]:  # fmt: skip
-    inputs = {id(x): edge for x, edge in zip(args, edges, strict=True)}
+    inputs = {id(x): (edge, k) for k, (x, edge) in enumerate(zip(args, edges, strict=True))}
     for x in dirty:
         del inputs[id(x)]
     made = {id(y): k for k, y in enumerate(outputs) if id(y) not in inputs}
@@ -280,7 +293,8 @@ def _kept(
         elif id(x) in made:
             kept.append(_Kept(x, None, made[id(x)]))
         else:
-            kept.append(_Kept(x, inputs[id(x)] if id(x) in inputs else x._fresh_node(), None))
+            edge, place = inputs.get(id(x)) or (x._fresh_node(), None)
+            kept.append(_Kept(x, edge, None, place))
     return tuple(kept)
 
 
@@ -312,7 +326,7 @@ def _connected(ctx: FunctionCtx, args: tuple[Any, ...], outputs: list[Any]) -> l
             source = next(x for x in inputs if y is x or np.may_share_memory(y._data, x._data))
             y = y._alias()
             y._node = node
-            y._view = View(source, ((ALIAS, ()),), "function", y._version_list)
+            y._view = View(source, None, (ALIAS, ()), "function", y._version_list)
         elif records:
             if y._node is not None or y._view is not None:
                 y = y._alias()
@@ -361,4 +375,6 @@ class _Refused(BaseNode):
 
     def run(self, gs: tuple[Any, ...], walk: Any) -> list[Any]:
         """Refuse."""
-        raise GraphError("backward: a result of a function marked with once_differentiable cannot be differentiated again.")
+        raise GraphError(
+            "backward: a result of a function marked with once_differentiable cannot be differentiated again."
+        )

@@ -140,7 +140,9 @@ def _gradient(func: Callable[..., Any], n: int, strict: bool, who: str) -> Calla
     def scalar(*args: Any) -> Any:
         (value,), many = _several(func(*args), who, "the result of the function")
         if many or value._data.size != 1:
-            raise GraphError(f"{who}: the function must return one tensor of one element, got shape {value._data.shape}.")
+            raise GraphError(
+                f"{who}: the function must return one tensor of one element, got shape {value._data.shape}."
+            )
         _checked((value,), strict, who)
         return value.reshape(())
 

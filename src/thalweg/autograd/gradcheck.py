@@ -224,7 +224,9 @@ class _Check:
             total = sum((g[n]._data for g in apart if g[n] is not None), np.zeros(self.xs[k]._data.shape))
             found = together[n]
             if not np.allclose(total, 0.0 if found is None else found._data, self.rtol, self.atol, equal_nan=True):
-                raise GradcheckError(f"gradcheck: the gradients of the outputs one by one must add up in input {k}, and do not.")
+                raise GradcheckError(
+                    f"gradcheck: the gradients of the outputs one by one must add up in input {k}, and do not."
+                )
 
     def batched(self) -> None:
         for j, y in enumerate(self.outputs):
@@ -308,7 +310,11 @@ def gradgradcheck(
         seeds = []
         for y in outputs_of(xs):
             shape = y._data.shape
-            values = random.standard_normal((*shape, 2))[..., 0] if gen_non_contig_grad_outputs else random.standard_normal(shape)
+            values = (
+                random.standard_normal((*shape, 2))[..., 0]
+                if gen_non_contig_grad_outputs
+                else random.standard_normal(shape)
+            )
             seed = TensorBase._wrap(np.asarray(values, y._data.dtype))
             seed.requires_grad = True
             seeds.append(seed)
@@ -318,7 +324,7 @@ def gradgradcheck(
 
     def gradient(*args: Any) -> tuple[Any, ...]:
         ours, given = args[: len(args) - n], args[len(args) - n :]
-        wanted = [x for x in ours if isinstance(x, TensorBase) and x.requires_grad]
+        wanted: Any = [x for x in ours if isinstance(x, TensorBase) and x.requires_grad]
         modes = current()
         enter(modes.with_grad(True))
         try:

@@ -112,7 +112,9 @@ def _batched(
     """One walk per row of the seeds, stacked."""
     sizes = {s._data.shape[0] for s in seeds if s is not None and s._data.ndim}
     if len(sizes) != 1 or any(s is None for s in seeds):
-        raise ShapeError("grad: with is_grads_batched every seed needs one more dim in front, of one and the same size.")
+        raise ShapeError(
+            "grad: with is_grads_batched every seed needs one more dim in front, of one and the same size."
+        )
     n = sizes.pop()
     rows = []
     for k in range(n):

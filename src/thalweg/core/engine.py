@@ -358,7 +358,12 @@ class _Walk:
         primitive = node.primitive
         n = 1 if primitive.arity < 0 else primitive.arity
         done = list(values)
-        for k in range(n + len(primitive.outputs)):
+        slots = n + len(primitive.outputs)
+        # A write after this walk must be noticed by the next: what is revived keeps the counter it was saved with.
+        counters = list(node.versions[::2])
+        if primitive.arity < 0 or len(counters) != sum(v is not None for v in values[:slots]):
+            counters = []
+        for k in range(slots):
             value = values[k]
             if k < n:
                 source: BaseNode | None = None if primitive.arity < 0 else node.edges[k]
@@ -367,10 +372,13 @@ class _Walk:
             if isinstance(value, tuple) and primitive.arity < 0:
                 done[k] = tuple(self.revive(v, e, 0, primitive) for v, e in zip(value, node.edges, strict=True))
             else:
-                done[k] = self.revive(value, source, k - n, primitive)
+                counter = counters.pop(0) if counters and value is not None else None
+                done[k] = self.revive(value, source, k - n, primitive, counter)
         return tuple(done)
 
-    def revive(self, value: Any, source: BaseNode | None, index: int, primitive: Any) -> Any:
+    def revive(
+        self, value: Any, source: BaseNode | None, index: int, primitive: Any, counter: list[int] | None = None
+    ) -> Any:
         tangents = None
         if isinstance(value, Saved):
             tangents = value.tangents
@@ -380,6 +388,8 @@ class _Walk:
         if not self.on_tensors or not isinstance(value, np.ndarray):
             return value
         tensor = TensorBase._wrap(value)
+        if counter is not None:
+            tensor._version_list = counter
         if isinstance(source, Node) and not primitive.single and source.primitive is primitive and index >= 0:
             tensor._node = Output(source, index) if value.dtype.kind == "f" else None
         elif value.dtype.kind == "f":
@@ -480,4 +490,3 @@ def measure() -> None:
     leaf = TensorBase._wrap(np.zeros(1, np.float32))
     leaf.requires_grad = True
     backward(moves.CAST(leaf, np.dtype(np.float64), leaf._data.dtype))
-

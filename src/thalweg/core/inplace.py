@@ -40,7 +40,9 @@ def check_write(target: TensorBase, others: tuple[Any, ...] = ()) -> None:
         return
     view = target._view
     base = target if view is None else view.base
-    if not (base.requires_grad or target.requires_grad or any(isinstance(x, TensorBase) and x.requires_grad for x in others)):
+    if not (
+        base.requires_grad or target.requires_grad or any(isinstance(x, TensorBase) and x.requires_grad for x in others)
+    ):
         return
     if isinstance(target._node, Leaf):
         raise InPlaceError(
@@ -137,15 +139,15 @@ def _keep_what_was_saved(node: Node, target: TensorBase, value: TensorBase) -> N
     for k, entry in enumerate(values):
         dual = isinstance(entry, Saved) and entry.unpack is None  # in forward mode it carries tangents
         saved = entry.data if dual else entry
-        if saved is data and k == 0:
-            copy = data.copy()
-            values[k] = Saved(copy, entry.tangents, None) if dual else copy
-            recorder = current().recorder
-            if recorder is not None:
-                recorder.copied(data, copy)
-            first = 2 if versions[0] is None else 0  # after the mark that tangents leave
-            if first < len(versions) and versions[first] is counter:
-                versions[first], versions[first + 1] = [0], 0
+        first = 2 if versions and versions[0] is None else 0  # after the mark that tangents leave
+        if k == 0 and isinstance(saved, np.ndarray) and first < len(versions) and versions[first] is counter:
+            if saved is data:  # else it was converted, which copied it
+                copy = data.copy()
+                values[k] = Saved(copy, entry.tangents, None) if dual else copy
+                recorder = current().recorder
+                if recorder is not None:
+                    recorder.copied(data, copy)
+            versions[first], versions[first + 1] = [0], 0
             changed = True
         elif saved is value._data:
             values[k] = Saved(data, entry.tangents, None) if dual else data

@@ -51,7 +51,9 @@ def _copy_slices(base: Any, value: Any, steps: Any) -> Any:
 
 
 def _cleared(g: Any, steps: Any, value_shape: tuple[int, ...]) -> Any:
-    return COPY_SLICES(g, np.zeros(value_shape, g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np), steps)
+    return COPY_SLICES(
+        g, np.zeros(value_shape, g.dtype if isinstance(g, (np.ndarray, np.generic)) else g.dtype.np), steps
+    )
 
 
 COPY_SLICES: Primitive = Primitive(

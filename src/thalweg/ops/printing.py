@@ -135,9 +135,7 @@ def _edges(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return data
 
 
-def _nested(
-    data: np.ndarray[Any, Any], indent: int, summarize: bool, show: Callable[[Any], str], width: int
-) -> str:
+def _nested(data: np.ndarray[Any, Any], indent: int, summarize: bool, show: Callable[[Any], str], width: int) -> str:
     n = _options.edgeitems
     cut = summarize and data.shape[0] > 2 * n
     rows = [*range(n), *range(data.shape[0] - n, data.shape[0])] if cut else range(data.shape[0])
