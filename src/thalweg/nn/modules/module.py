@@ -107,7 +107,8 @@ class Module:
             self.register_parameter(name, value)
         elif isinstance(value, Module):
             self._tables()
-            self._forget(name)
+            if name not in own["_modules"]:  # else it keeps its place
+                self._forget(name)
             own["_modules"][name] = value
         elif isinstance(value, Buffer):
             self.register_buffer(name, value, persistent=not isinstance(value, _Transient))
@@ -450,13 +451,6 @@ class Module:
         if not child_lines and len(extra_lines) <= 1:
             return f"{self._get_name()}({extra})"
         return f"{self._get_name()}(\n  " + "\n  ".join(extra_lines + child_lines) + "\n)"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_hook_tables"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.__dict__["_hook_tables"] = None
 
 
 class _NotALeaf(GraphError, ValueError):
