@@ -108,3 +108,11 @@ def test_learning_the_learning_rate():
         (2 * x * x).sum().backward()
         outer.step()
     assert lr.item() == pytest.approx(0.25, abs=1e-6)
+
+
+def test_a_write_that_would_spoil_the_second_derivative_is_refused():
+    x = tw.tensor([1.0, 2.0], requires_grad=True).clone()
+    (grad,) = tw.autograd.grad((x**4).sum(), x, create_graph=True)
+    x.mul_(2.0)
+    with pytest.raises(RuntimeError):
+        grad.sum().backward()
