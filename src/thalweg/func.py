@@ -19,7 +19,7 @@ from .core.engine import backward_pass, edges_of
 from .core.modes import current, enter
 from .core.moves import ALIAS
 from .core.node import BaseNode, Leaf
-from .core.primitive import without_tangent
+from .core.tangents import without_tangent
 from .core.tensor import TensorBase
 from .errors import ArgumentError, DTypeError, GraphError, ShapeError
 from .ops.create import zeros_like

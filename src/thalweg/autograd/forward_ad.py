@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ..core.modes import current, enter
 from ..core.moves import ALIAS
-from ..core.primitive import without_tangent
+from ..core.tangents import without_tangent
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, GraphError, ShapeError
 from ..ops.tensor import Tensor

@@ -13,7 +13,7 @@ from ..core.modes import current, enter
 from ..core.moves import ALIAS, CAST, sum_to
 from ..core.node import BaseNode, Hooks, Output, next_order, visible
 from ..core.origin import user_line
-from ..core.primitive import top_level, without_tangent
+from ..core.tangents import top_level, without_tangent
 from ..core.tensor import TensorBase, View
 from ..errors import DTypeError, GraphError, InPlaceError, ShapeError
 

@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .recorder import Recorder
 
-__all__ = ["DEFAULT", "Modes", "current", "enter", "restore", "silence"]
+__all__ = ["DEFAULT", "Modes", "current", "enter", "modes_of", "restore", "silence"]
 
 
 class Modes:
@@ -69,6 +69,12 @@ _present: ContextVar[Modes] = ContextVar("thalweg.modes", default=DEFAULT)
 
 current = _present.get
 enter = _present.set
+
+
+def modes_of(token: Any) -> Modes:
+    """Return the modes that were in force before an :func:`enter`."""
+    old = token.old_value
+    return DEFAULT if old is token.MISSING else old
 
 
 try:  # np.errstate costs more than a small operation; its context variable can be set directly

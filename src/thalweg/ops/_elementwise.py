@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..core import dtype as _dtype
-from ..core.modes import current, restore, silence
+from ..core.modes import Modes, current, restore, silence
 from ..core.moves import IMPLICIT_CAST, SPREAD
 from ..core.node import BaseNode, Node, next_order
-from ..core.primitive import Primitive, Rule, _apply_dual, _record, special_record, top_level
+from ..core.primitive import Primitive, Rule, _record, special_record
 from ..core.primitive import apply as cast_of
+from ..core.tangents import apply_dual, top_level
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
 
@@ -206,7 +207,16 @@ def apply(primitive: Elementwise, inputs: tuple[Any, ...], params: tuple[Any, ..
         inputs = tuple(_constant(x) for x in inputs)
         level = top_level(inputs, modes)
         if level:
-            return _apply_dual(primitive, inputs, params, level)
+            return apply_dual(primitive, inputs, params, level)
+    elif not modes.special and not params:
+        arrays = _alike(primitive, inputs)
+        if arrays is not None:
+            try:
+                out = primitive.forward(*arrays)
+            except (RuntimeWarning, FloatingPointError, ValueError, TypeError):
+                pass  # below it is done again, with what it takes
+            else:
+                return _recorded(primitive, inputs, arrays, out, modes)
     inputs = tuple(_constant(x) for x in inputs)
     arrays = [x._data if isinstance(x, TensorBase) else x for x in inputs]
     first = 1 if primitive.kind == "choose" else 0
@@ -257,6 +267,63 @@ def apply(primitive: Elementwise, inputs: tuple[Any, ...], params: tuple[Any, ..
             result._node = _record(primitive, tuple(edges), sources, cast, params, (result,))
     if modes.special:
         special_record(primitive, inputs, params, (result,), modes)
+    return result
+
+
+def _alike(primitive: Elementwise, inputs: tuple[Any, ...]) -> list[Any] | None:
+    """Return the arrays of tensors of one floating-point type, and numbers: those need no conversion."""
+    kind = None
+    arrays = []
+    for x in inputs:
+        if type(x) in _NUMBERS:
+            arrays.append(x)
+            continue
+        if not isinstance(x, TensorBase):
+            return None
+        a = x._data
+        if a.dtype is not kind:
+            if not arrays and primitive.kind == "choose":
+                if a.dtype.kind != "b":
+                    return None
+            elif kind is None and (a.dtype is F32 or a.dtype is F64):
+                kind = a.dtype
+            else:
+                return None
+        arrays.append(a)
+    return arrays if kind is not None else None
+
+
+def _recorded(primitive: Elementwise, inputs: tuple[Any, ...], arrays: list[Any], out: Any, modes: Modes) -> Any:
+    """Return the result as a tensor, recorded where a gradient is needed."""
+    if type(out) is not _ndarray:
+        out = np.asarray(out)
+    result = TensorBase._wrap(out)
+    if modes.grad and primitive.vjps and out.dtype.kind == "f":
+        edges: list[BaseNode | None] = []
+        some = False
+        for x, a in zip(inputs, arrays, strict=True):
+            node = None
+            if x is not a:
+                node = x._node if x._view is None else x._fresh_node()
+                if node is not None:
+                    some = True
+                    if a.shape != out.shape:
+                        node = Node(SPREAD, (node,), (None, None, out.shape, a.shape))
+            edges.append(node)
+        if some:
+            keep_in, keep_out, _ = primitive.plan(tuple([edge is not None for edge in edges]))
+            values: list[Any] = [None] * (len(arrays) + 1)
+            versions: tuple[Any, ...] = ()
+            for k in keep_in:
+                values[k] = arrays[k]
+                counter = _NUMBER if inputs[k] is arrays[k] else inputs[k]._version_list
+                if counter is None:  # an inference tensor: the general way says what is wrong
+                    _record(primitive, tuple(edges), inputs, arrays, (), (result,))
+                versions += (counter, counter[0])  # type: ignore[index]
+            if keep_out:
+                values[-1] = out
+                versions += (result._version_list, 0)
+            result._node = Node(primitive, tuple(edges), tuple(values), versions)
     return result
 
 
