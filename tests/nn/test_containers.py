@@ -46,7 +46,7 @@ def test_module_list():
     assert [type(m).__name__ for m in layers] == ["Tanh", "Linear", "Linear"]
     layers += [nn.ReLU()]
     assert isinstance(layers.pop(), nn.ReLU)
-    assert len(layers + [nn.ReLU()]) == 4
+    assert len(layers + nn.ModuleList([nn.ReLU()])) == 4
     with pytest.raises(TypeError):
         layers.extend(3)
 
