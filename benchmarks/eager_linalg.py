@@ -1,7 +1,8 @@
-"""A hundred small linear-algebra calls, forward and backward, against PyTorch: `python benchmarks/eager_linalg.py`.
+"""A hundred small linear-algebra calls, forward and backward, against PyTorch: `python benchmarks/eager_linalg.py [1]`.
 
 8 x 8 matrices in float64 and float32; each row is a hundred calls with their gradients, both sides alternating in one
-process, two threads. Needs PyTorch.
+process, on two threads, or on as many as the argument says. (Beside other work PyTorch's triangular solves wait for
+their second thread; its figures on one thread are then the fair ones.) Needs PyTorch.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def together(lib: Any, arrays: list[Any]) -> Callable[[], None]:
 
 
 def main() -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 2)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(N, N))
     for dtype in (np.float64, np.float32):

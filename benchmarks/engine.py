@@ -47,7 +47,9 @@ def newton_torch(x0, steps=10):
 
 def import_seconds(code):
     probe = f"import time; t = time.perf_counter(); {code}; print(time.perf_counter() - t)"
-    return min(float(subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True).stdout) for _ in range(7))
+    return min(
+        float(subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True).stdout) for _ in range(7)
+    )
 
 
 def main():
@@ -66,7 +68,8 @@ def main():
     x0 = np.full(100, -1.2)
     x0[1::2] = 1.0
     found = ratio(
-        lambda: minimize(rosenbrock, x0, method="newton", options={"maxiter": 10, "gtol": 0.0}), lambda: newton_torch(x0)
+        lambda: minimize(rosenbrock, x0, method="newton", options={"maxiter": 10, "gtol": 0.0}),
+        lambda: newton_torch(x0),
     )
     print(line("Newton on 100-dimensional Rosenbrock, 10 steps", found, 0.5))
 

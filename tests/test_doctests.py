@@ -9,9 +9,7 @@ import pytest
 import thalweg
 
 SKIP = {"thalweg.__main__"}
-MODULES = sorted(
-    m.name for m in pkgutil.walk_packages(thalweg.__path__, "thalweg.") if m.name not in SKIP
-)
+MODULES = sorted(m.name for m in pkgutil.walk_packages(thalweg.__path__, "thalweg.") if m.name not in SKIP)
 
 
 @pytest.mark.parametrize("name", MODULES)

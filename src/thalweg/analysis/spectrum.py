@@ -111,12 +111,13 @@ class LanczosResult:
 
 
 def lanczos(
-    product: Callable[[Array], Array], n: int, *, steps: int = 100, tol: float = 1e-10, seed: int = 0
+    product: Callable[[Array], Array], n: int, *, steps: int = 100, tol: float = 1e-10, seed: int = 0, end: str = "both"
 ) -> LanczosResult:
     """Find the ends of the spectrum of a symmetric operator by Lanczos with full reorthogonalisation.
 
-    Stops early once both end Ritz values have residuals below `tol` times the largest in size. Each residual bounds
-    the distance to a true eigenvalue. Memory: `steps` vectors of length `n`.
+    Stops early once the Ritz values at both ends (or at the one that `end` names, ``"largest"`` or ``"smallest"``)
+    have residuals below `tol` times the largest in size. Each residual bounds the distance to a true eigenvalue.
+    Memory: `steps` vectors of length `n`.
 
     >>> a = np.diag([1.0, 2.0, 10.0])
     >>> r = lanczos(lambda v: a @ v, 3)
@@ -125,6 +126,9 @@ def lanczos(
     """
     if n < 1 or steps < 1:
         raise ArgumentError(f"lanczos: n and steps must be >= 1, got {n} and {steps}.")
+    which = {"both": [0, -1], "largest": [-1], "smallest": [0]}.get(end)
+    if which is None:
+        raise ArgumentError(f"lanczos: end must be 'both', 'largest' or 'smallest', got {end!r}.")
     q = np.random.default_rng(seed).normal(size=n)
     basis = [q / np.linalg.norm(q)]
     diagonal: list[float] = []
@@ -139,7 +143,7 @@ def lanczos(
         size = float(np.linalg.norm(w))
         values, bound = _ritz(diagonal, beside, size)
         scale = float(np.abs(values).max())
-        if size <= 1e-13 * max(scale, 1e-300) or (k > 2 and max(bound[0], bound[-1]) <= tol * scale):
+        if size <= 1e-13 * max(scale, 1e-300) or (k > 2 and bound[which].max() <= tol * scale):
             break
         beside.append(size)
         basis.append(w / size)

@@ -172,7 +172,7 @@ def _rates(flat: _Flat, x: Array, eigenvalues: Array, rng: np.random.Generator, 
             method=method,
             momentum=momentum,
             steps=steps,
-            rtol=2e-3,
+            rtol=precision,
             floor=1e-9 if exact else 1e-4,
         )
         rates.append(Rate(method, momentum, theory, run))
