@@ -2,6 +2,7 @@
 
     python -m benchmarks.eager_reductions            # everything
     python -m benchmarks.eager_reductions sum index  # what contains one of these words
+    python -m benchmarks.eager_reductions --cpu      # processor time on one thread each: fit for a busy machine
 
 Both libraries alternate in one process with two threads each; a line gives the median of ours/theirs over the
 repeats, with its quartiles. On ten elements fifty operations are chained before one backward, because a single
@@ -11,6 +12,7 @@ backward of PyTorch is mostly the waking of its thread.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -126,17 +128,43 @@ def small(lib: Any, step: Callable[[Any, Any], Any]) -> Callable[[], None]:
     return run
 
 
+def least(run: Callable[[], None], repeats: int = 7) -> float:
+    """Return the least processor time of `repeats` runs, in seconds."""
+    run()
+    found = []
+    for _ in range(repeats):
+        start = time.process_time()
+        run()
+        found.append(time.process_time() - start)
+    return min(found)
+
+
+def processor_time(torch: Any, thalweg: Any, asked: Callable[[str], bool]) -> None:
+    """Print the ratio of processor times on one thread; PyTorch on two takes between half and all of its own."""
+    torch.set_num_threads(1)
+    cases = {**{n: (large, c) for n, c in LARGE.items()}, **{f"{n} of ten": (small, c) for n, c in SMALL.items()}}
+    for name, (make, case) in cases.items():
+        if asked(name):
+            ours, theirs = least(make(thalweg, case)), least(make(torch, case))  # type: ignore[operator]
+            print(f"{name:24} {ours / theirs:6.2f}  {ours * 1e3:8.2f} ms against {theirs * 1e3:8.2f} ms", flush=True)
+
+
 def main(words: list[str]) -> None:
     """Print one line per case whose name contains one of `words`."""
     import torch
 
     import thalweg
 
+    cpu = "--cpu" in words
+    words = [w for w in words if w != "--cpu"]
     torch.set_num_threads(2)
 
     def asked(name: str) -> bool:
         return not words or any(w in name for w in words)
 
+    if cpu:
+        processor_time(torch, thalweg, asked)
+        return
     print("a million elements, forward and backward")
     for name, case in LARGE.items():
         if asked(name):

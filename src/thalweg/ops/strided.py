@@ -125,7 +125,7 @@ def unfold(input: Any, dimension: int, size: int, step: int) -> Tensor:
     """All windows of `size` elements along a dim, `step` apart, as a new last dim: a view.
 
     >>> import thalweg as tw
-    >>> tw.unfold(tw.arange(5), 0, 3, 1)
+    >>> tw.arange(5).unfold(0, 3, 1)
     tensor([[0, 1, 2],
             [1, 2, 3],
             [2, 3, 4]])

@@ -13,7 +13,7 @@ import numpy as np
 from ..core import dtype as _dtype
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, GraphError
-from . import arithmetic, create, index, inplace, logic, pointwise, products
+from . import arithmetic, create, index, inplace, join, logic, pointwise, products
 from ._elementwise import binary, unary
 from .methods import Methods
 
@@ -207,7 +207,7 @@ class Tensor(Methods, TensorBase):
     def __iter__(self) -> Iterator[Tensor]:
         if self._data.ndim == 0:
             raise DTypeError("iter: a 0-d tensor cannot be iterated over.")
-        return iter([self[k] for k in range(self._data.shape[0])])
+        return iter(join.unbind(self))
 
     def __reversed__(self) -> Tensor:
         return self.flip(0) if self._data.ndim else self
