@@ -36,7 +36,7 @@ class Elementwise(Primitive):
     0 truth values, 1 integers, 2 floating-point numbers.
     """
 
-    __slots__ = ("fast", "keep_in", "keep_out", "kind", "least")
+    __slots__ = ("fast", "kind", "least", "saves")
 
     def __init__(
         self, name: str, forward: Callable[..., Any], vjps: Sequence[Rule | None], kind: str, least: int, **more: Any
@@ -51,6 +51,7 @@ class Elementwise(Primitive):
                 if len(mask) == self.arity and self.vjps:
                     keep_in, keep_out, _ = self.plan(mask)
                     self.fast[mask] = (0 in keep_in, 1 in keep_in, bool(keep_out))
+        self.saves = self.fast.get((True, False), (False, False, False))  # when the first of two needs a gradient
 
     def bind(self, inputs: tuple[Any, ...], params: tuple[Any, ...] = ()) -> Any:
         """Apply to tensors, with promotion and broadcasting."""
@@ -167,8 +168,8 @@ def binary(primitive: Elementwise, x: Any, y: Any) -> Any:
             q = None
         else:
             q = y._node if y._view is None else y._fresh_node()
-        if (p is not None or q is not None) and out.dtype.kind == "f":
-            keep_x, keep_y, keep_out = primitive.fast[p is not None, q is not None]
+        if p is not None or q is not None:  # what has rules gives floating-point results of floating-point inputs
+            keep_x, keep_y, keep_out = primitive.saves if q is None else primitive.fast[p is not None, True]
             versions: tuple[Any, ...] = ()
             if keep_x or keep_y or keep_out:
                 seen = x._version_list
