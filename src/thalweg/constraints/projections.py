@@ -54,6 +54,11 @@ def _radius(value: Any, who: str, name: str = "radius") -> Any:
     return value
 
 
+def _per_row(value: Any) -> Any:
+    """Return one number for each row of a batch, so that it broadcasts over vectors."""
+    return value.unsqueeze(-1) if isinstance(value, TensorBase) and value.ndim else value  # type: ignore[attr-defined]
+
+
 def _like(value: Any, x: Tensor) -> Any:
     """Return an operand in the type of `x`."""
     if isinstance(value, (int, float)):
@@ -95,8 +100,8 @@ def project_l2_ball(x: Any, radius: Any = 1.0, center: Any = 0.0) -> Tensor:
     scale = largest if unit is not d else 1.0
     squares = (unit * unit).sum(-1, keepdim=True)
     norm = sqrt(where(squares > 0, squares, 1.0)) * scale
-    r = _like(radius, t)
-    limit = r.unsqueeze(-1) if isinstance(r, TensorBase) and r.ndim else r
+    r: Any = _like(radius, t)
+    limit = _per_row(r)
     inside = (squares == 0) | (norm <= limit)
     result = where(inside, d, d * (limit / norm))
     return result + center if moved else result
@@ -112,10 +117,10 @@ def project_simplex(x: Any, total: Any = 1.0) -> Tensor:
     t = _floating(x)
     if t.shape[-1] == 0:
         raise ShapeError("project_simplex: at least one coordinate is required, got none.")
-    z = _like(total, t)
+    z: Any = _like(total, t)
     stays = _support(t, z)
     count = stays.sum(-1, keepdim=True)
-    limit = z.unsqueeze(-1) if isinstance(z, TensorBase) and z.ndim else z
+    limit = _per_row(z)
     threshold = (where(stays, t, 0.0).sum(-1, keepdim=True) - limit) / count
     return where(stays, relu(t - threshold), 0.0)
 
@@ -133,8 +138,8 @@ def project_l1_ball(x: Any, radius: Any = 1.0) -> Tensor:
     """
     _radius(radius, "project_l1_ball")
     t = _floating(x)
-    r = _like(radius, t)
-    limit = r.unsqueeze(-1) if isinstance(r, TensorBase) and r.ndim else r
+    r: Any = _like(radius, t)
+    limit = _per_row(r)
     size = absolute(t)
     inside = size.sum(-1, keepdim=True) <= limit
     if not current().special and bool(inside._data.all()):

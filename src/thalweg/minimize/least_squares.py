@@ -105,7 +105,7 @@ def least_squares_descent(
             normal = jac.T @ jac
             scale = np.diag(normal).copy()
             scale[scale == 0] = 1.0
-            new = None
+            found: Array | None = None
             for _ in range(60):
                 d = np.linalg.solve(normal + lam * np.diag(scale), -g)
                 trial = res.value(x + d)
@@ -113,12 +113,13 @@ def least_squares_descent(
                 promised = float(d @ (lam * scale * d - g)) / 2
                 if np.isfinite(there) and promised > 0 and value - there > 1e-4 * promised:
                     lam *= max(1 / 3, 1 - (2 * (value - there) / promised - 1) ** 3)
-                    grow, new = 2.0, x + d
+                    grow, found = 2.0, x + d
                     break
                 lam, grow = lam * grow, grow * 2
-            if new is None:
+            if found is None:
                 status = NO_STEP
                 break
+            new = found
         moved = float(np.abs(new - x).max())
         x, nit, before = new, nit + 1, value
         r, jac = res.jacobian(x)

@@ -62,7 +62,7 @@ def bbob(number: int, dimension: int = 2, instance: int = 1) -> FunctionProblem:
 
     value, best = _value(number, d, best, shifted, ramp, turn, stretch, rng)
     return FunctionProblem(
-        f"bbob_f{number}",
+        f"bbob_f{number}" if dimension == 2 else f"bbob_f{number}_d{dimension}",
         f"BBOB f{number}, {TITLES[number]}, d = {d}, instance {instance}",
         lambda x: value(x) + offset,
         ((-5.0, 5.0),) * d,
@@ -140,7 +140,7 @@ def _gallagher(d: int, turn: Array, rng: np.random.Generator) -> tuple[Any, Arra
 
     def pitted(x: Any) -> Any:
         turned = turn @ x
-        top = None
+        top: Any = None
         for k in range(pits):
             z = (turned.T - turn @ places[k]).T
             v = weights[k] * np.exp(((z * z).T * shapes[k]).sum(-1) * (-0.5 / d))

@@ -15,7 +15,7 @@ from ..plots import trace_picture
 from ..trace import Path
 from . import training
 from .entry import Entry
-from .traces import EMPIRICAL, RISK, local_global, minimum, path, rates
+from .traces import EMPIRICAL, RISK, falling, local_global, minimum, path, rates
 
 __all__ = ["picture"]
 
@@ -62,15 +62,10 @@ def _trace(expression: str, method: str, settings: dict[str, Any], start: list[f
 
 def _noisy(schedule: str, steps: int, lr: float) -> Picture:
     rng = np.random.default_rng(0)
-    factor = {
-        "constant": lambda t: 1.0,
-        "exponential": lambda t: np.exp(-0.1 * t),
-        "polynomial": lambda t: (1 + 0.1 * t) ** -0.5,
-    }[schedule]
     x = np.array([-5.0, -2.0])
     points = [x]
     for k in range(steps):
-        x = x - lr * factor(k + 2) * (np.array([2.0, 4.0]) * x + rng.normal(size=2))
+        x = x - lr * falling(schedule, k + 2) * (np.array([2.0, 4.0]) * x + rng.normal(size=2))
         points.append(x)
     visited = np.array(points)
     f = parse("x1**2 + 2*x2**2")

@@ -11,7 +11,7 @@ import numpy as np
 from ... import analysis, constraints
 from ...minimize import bisection, golden_section, minimize
 from ...problems.expression import parse
-from .traces import contraction, noisy, path
+from .traces import contraction, falling, noisy, path
 
 __all__ = ["EXERCISES"]
 
@@ -156,13 +156,7 @@ def schedule_distance() -> dict[str, Any]:
         for j, (x0, curvature) in enumerate(((-5.0, 2.0), (-2.0, 4.0)), 1):
             mean, var = x0, 0.0
             for k in range(steps):
-                t = k + 2
-                rate = (
-                    0.1
-                    * {"constant": 1.0, "exponential": math.exp(-0.1 * t), "polynomial": (1 + 0.1 * t) ** -0.5}[
-                        schedule
-                    ]
-                )
+                rate = 0.1 * falling(schedule, k + 2)
                 mean, var = (1 - rate * curvature) * mean, (1 - rate * curvature) ** 2 * var + rate * rate
             for figure, want in (("mean", mean), ("sd", var**0.5)):
                 got, error = found[f"x{j} {figure}"]

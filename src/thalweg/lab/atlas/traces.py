@@ -69,19 +69,21 @@ def line_matrix(steps: int, lr: float = 0.01) -> dict[str, str]:
     return {"gradient": shown(gradient), "w": shown(w), "sse": f"{float((error.T @ error).item()):.4e}"}
 
 
+def falling(schedule: str, t: float) -> float:
+    """Return the factor of the learning rate of the noisy runs at step `t`."""
+    if schedule == "constant":
+        return 1.0
+    return math.exp(-0.1 * t) if schedule == "exponential" else float((1 + 0.1 * t) ** -0.5)
+
+
 def noisy(schedule: str, steps: int, lr: float, runs: int = 4000, seed: int = 0) -> dict[str, tuple[float, float]]:
     """Run SGD on x1² + 2x2² with unit noise on the gradient; return (figure, its standard error) of the ends."""
-    factor = {
-        "constant": lambda t: 1.0,
-        "exponential": lambda t: math.exp(-0.1 * t),
-        "polynomial": lambda t: (1 + 0.1 * t) ** -0.5,
-    }[schedule]
     rng = np.random.default_rng(seed)
     x = np.tile([-5.0, -2.0], (runs, 1))
     curvature = np.array([2.0, 4.0])
     for k in range(steps):
         gradient = curvature * x + rng.normal(size=x.shape)
-        x = x - lr * factor(k + 2) * gradient
+        x = x - lr * falling(schedule, k + 2) * gradient
     found = {}
     for j, name in enumerate(("x1", "x2")):
         sd = float(x[:, j].std(ddof=1))

@@ -11,9 +11,10 @@ import numpy as np
 from ... import data, nn, optim
 from ...ops.create import tensor
 from ...ops.tensor import Tensor
+from ...problems.networks import lenet_module
 from .traces import rates
 
-__all__ = ["SEEDS", "airfoil_losses", "airfoil_rows", "lenet", "train_lenet"]
+__all__ = ["SEEDS", "airfoil_losses", "airfoil_rows", "train_lenet"]
 
 SEEDS = tuple(range(20))  # fixed beforehand
 Array = np.ndarray[Any, Any]
@@ -71,15 +72,6 @@ def tensor_of(array: Array) -> Any:
     return Tensor._wrap(array)
 
 
-def lenet() -> Any:
-    """Return the chapter's LeNet: 6 and 16 channels, ReLU, max pooling, 120-84-10."""
-    return nn.Sequential(
-        nn.Conv2d(1, 6, kernel_size=5, padding=2), nn.ReLU(), nn.MaxPool2d(kernel_size=2, stride=2),
-        nn.Conv2d(6, 16, kernel_size=5), nn.ReLU(), nn.MaxPool2d(kernel_size=2, stride=2), nn.Flatten(),
-        nn.Linear(16 * 5 * 5, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
-    )  # fmt: skip
-
-
 def train_lenet(
     schedule: str, lr: float, epochs: int = 30, batch: int = 256, *, quick: bool = False, seed: int = 0,
     tell: Callable[[str], None] | None = None,
@@ -96,7 +88,7 @@ def train_lenet(
     x, y = _images(train, step)
     xt, yt = _images(test, step)
     manual_seed(seed)
-    model = lenet()
+    model = lenet_module()
     loss_of = nn.CrossEntropyLoss()
     optimizer = optim.SGD(model.parameters(), lr=lr)
     rate = rates()[schedule]
