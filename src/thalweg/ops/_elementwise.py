@@ -360,11 +360,12 @@ def choose(condition: Any, x: Any, y: Any) -> Any:
             bits = np.negative(condition.view(np.int8), dtype=word)  # all ones where x is chosen
             a, b = np.asarray(x, common).view(word), np.asarray(y, common).view(word)
             if _is_zero(y):
-                return np.bitwise_and(a, bits).view(common)
+                return np.bitwise_and(a, bits, out=bits if a.shape == bits.shape else None).view(common)
             if _is_zero(x):
-                return np.bitwise_and(b, np.invert(bits, out=bits)).view(common)
+                np.invert(bits, out=bits)
+                return np.bitwise_and(b, bits, out=bits if b.shape == bits.shape else None).view(common)
             mixed = np.bitwise_and(np.bitwise_xor(a, b), bits)
-            return np.bitwise_xor(mixed, b).view(common)
+            return np.bitwise_xor(mixed, b, out=mixed).view(common)
     return np.where(condition, x, y)
 
 

@@ -33,9 +33,17 @@ __all__ = [
     "threshold",
 ]  # fmt: skip
 
+
+def _leaky_forward(x: Any, slope: float) -> Any:
+    if not 0 <= slope <= 1:
+        return choose(x > 0, x, x * slope)
+    z = np.multiply(x, slope, out=np.empty_like(x))
+    return np.maximum(x, z, out=z)
+
+
 _leaky_relu: Elementwise = elementwise(
     "leaky_relu",
-    lambda x, slope: choose(x > 0, x, x * slope),
+    _leaky_forward,
     [lambda g, x, slope: _where(x > 0, g, g * slope), None],
     kernel="({0} if {0} > 0 else {0} * {1})",
     kind="keep",

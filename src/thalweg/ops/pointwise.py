@@ -80,8 +80,10 @@ _square: Elementwise = elementwise(
 
 
 def _sigmoid_forward(x: Any) -> Any:
-    z = np.exp(-x)  # an overflow gives the right result, 0
-    return 1 / (1 + z)
+    z = np.negative(x, out=np.empty_like(x))
+    np.exp(z, out=z)  # an overflow gives the right result, 0
+    np.add(z, 1, out=z)
+    return np.reciprocal(z, out=z)
 
 
 _sigmoid: Elementwise = elementwise(
