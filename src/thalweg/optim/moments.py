@@ -147,7 +147,7 @@ class RAdam(Optimizer):
         rho = rho_inf - 2 * t * beta2**t / correction
         known = rho > 5
         # Where it is not known, harmless numbers keep the branch that is not taken finite.
-        a, b = where(known, rho, 6.0), largest(rho_inf, 6.0)
+        a, b = where(known, rho, 6.0), largest(rho_inf, 5.0)
         rect = root((a - 4) * (a - 2) * b / ((b - 4) * (b - 2) * a))
         d = where(known, rect * root(correction) / (root(v) + s.eps), 1.0)
         return x - (s.lr / (1 - beta1**t)) * (m * d), {"exp_avg": m, "exp_avg_sq": v}
