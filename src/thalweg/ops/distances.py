@@ -58,7 +58,7 @@ _histc: Primitive = Primitive(
 )
 
 
-def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+def histc(input: Any, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
     """How many elements fall into each of `bins` equal intervals from `min` to `max` (0 and 0: the extremes)."""
     x = as_tensor(input)
     need_float(x, "histc")
