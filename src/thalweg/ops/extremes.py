@@ -108,13 +108,12 @@ def aminmax(input: Any, *, dim: Any = None, keepdim: bool = False) -> return_typ
 # Along one dim, with the index
 
 
-def _chosen(argument: Any) -> Any:
-    def forward(x: Any, axis: int, keepdim: bool) -> Any:
-        index = np.expand_dims(argument(x, axis), axis)
-        values = np.take_along_axis(x, index, axis)
-        return (values, index) if keepdim else (values.squeeze(axis), index.squeeze(axis))
+def _largest_along(x: Any, axis: int, keepdim: bool) -> Any:
+    return _maximum_reduce(x, axis, None, None, keepdim), x.argmax(axis, keepdims=keepdim)
 
-    return forward
+
+def _smallest_along(x: Any, axis: int, keepdim: bool) -> Any:
+    return _minimum_reduce(x, axis, None, None, keepdim), x.argmin(axis, keepdims=keepdim)
 
 
 def value_rule(g: Any, indices: Any, axis: int, x_shape: tuple[int, ...]) -> Any:
@@ -122,8 +121,8 @@ def value_rule(g: Any, indices: Any, axis: int, x_shape: tuple[int, ...]) -> Any
     return collected(g[0], indices, axis, x_shape)
 
 
-_max_dim: Primitive = Primitive("max", _chosen(np.argmax), [value_rule], outputs=("values", "indices"))
-_min_dim: Primitive = Primitive("min", _chosen(np.argmin), [value_rule], outputs=("values", "indices"))
+_max_dim: Primitive = Primitive("max", _largest_along, [value_rule], outputs=("values", "indices"))
+_min_dim: Primitive = Primitive("min", _smallest_along, [value_rule], outputs=("values", "indices"))
 
 
 def along_one(primitive: Primitive, input: Any, dim: Any, keepdim: bool, params: tuple[Any, ...] = ()) -> Any:
