@@ -147,7 +147,11 @@ def regression_loop() -> None:
                 loss.backward()
                 opt.step()
 
-        row("    the same against PyTorch eager", alternate({"thalweg": sides["thalweg"], "PyTorch": eager}, rounds=5), 0.003)
+        row(
+            "    the same against PyTorch eager",
+            alternate({"thalweg": sides["thalweg"], "PyTorch": eager}, rounds=5),
+            0.003,
+        )
 
 
 def regression_sweep(own: bool) -> None:
@@ -306,7 +310,9 @@ def paths() -> None:
 
     found = alternate({"thalweg": lambda: step.loop(steps=20)}, each=20)
     t = statistics.median(found["thalweg"]) / len(makers)
-    print(f"20-step paths of five optimizers\n    {seconds(t)} a path, at most 50 µs: {'holds' if t < 50e-6 else 'MISSED'}")
+    print(
+        f"20-step paths of five optimizers\n    {seconds(t)} a path, at most 50 µs: {'holds' if t < 50e-6 else 'MISSED'}"
+    )
 
 
 # What the machine can do
@@ -347,10 +353,16 @@ def first_calls() -> None:
         for _ in range(2):
             env = {**os.environ, "THALWEG_CACHE": folder, "NUMBA_CACHE_DIR": folder + "/numba"}
             done = subprocess.run(
-                [sys.executable, "-c", code, os.path.dirname(os.path.abspath(__file__))], env=env, capture_output=True, text=True, check=True
+                [sys.executable, "-c", code, os.path.dirname(os.path.abspath(__file__))],
+                env=env,
+                capture_output=True,
+                text=True,
+                check=True,
             )
             times.append(float(done.stdout))
-    print(f"first call of the LeNet step\n    cold {seconds(times[0])} (at most 10 s), from the disk {seconds(times[1])} (at most 1 s)")
+    print(
+        f"first call of the LeNet step\n    cold {seconds(times[0])} (at most 10 s), from the disk {seconds(times[1])} (at most 1 s)"
+    )
 
 
 ROWS: dict[str, Callable[[], None]] = {

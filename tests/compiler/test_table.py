@@ -30,7 +30,7 @@ ROWS = [row for row in all_rows() if row.name not in READ_VALUES]
 def test_what_depends_on_data_is_refused(row: Row) -> None:
     for call in row.calls()[:1]:
         tensors, function = called(row, call, False)
-        with pytest.raises(CaptureError, match="test_table.py|rows_"):
+        with pytest.raises(CaptureError, match=r"rows_"):
             capture(function, tuple(tensors), tensors)
 
 
@@ -52,7 +52,9 @@ def called(row: Row, call: Sample, single: bool) -> tuple[list[Any], Any]:
     def function(*given: Any) -> list[Any]:
         by_id = dict(zip(map(id, tensors), given, strict=True))
         take = lambda c: by_id[id(c.array)]
-        outs = [o for o in leaves(row.function(*mapped(args, take), **mapped(kwargs, take))) if isinstance(o, tw.Tensor)]
+        outs = [
+            o for o in leaves(row.function(*mapped(args, take), **mapped(kwargs, take))) if isinstance(o, tw.Tensor)
+        ]
         smooth = [o for o in outs if o.requires_grad]
         wanted = [t for t in given if t.requires_grad]
         if smooth and wanted:
@@ -90,7 +92,9 @@ def test_compiled_equals_eager(row: Row, single: bool, monkeypatch: pytest.Monke
         program = optimize(raw, checked=True)
         arrays = [t._data for t in tensors]
         for each in (raw, program):
-            given = [arrays[i.source] if i.kind == "argument" else getattr(i.source, "_data", i.source) for i in each.inputs]
+            given = [
+                arrays[i.source] if i.kind == "argument" else getattr(i.source, "_data", i.source) for i in each.inputs
+            ]
             agrees(interpret(each, given)[0])
         agrees(plan.Plan(program).call(arrays, np.zeros(0)))
         try:

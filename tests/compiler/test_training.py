@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,17 @@ OPTIMIZERS = (
     lambda p, r: optim.Adagrad(p, lr=0.1), lambda p, r: optim.Adadelta(p), lambda p, r: optim.NAdam(p, lr=0.02),
     lambda p, r: optim.Adamax(p, lr=0.02),
 )  # fmt: skip
-ACTIVATIONS = (tw.tanh, tw.sigmoid, tw.relu, lambda z: z * tw.sigmoid(z), nn.functional.softplus, lambda z: tw.sin(z) + z)
+ACTIVATIONS = (
+    tw.tanh,
+    tw.sigmoid,
+    tw.relu,
+    lambda z: z * tw.sigmoid(z),
+    nn.functional.softplus,
+    lambda z: tw.sin(z) + z,
+)
 LOSSES = (
     lambda out, y: ((out - y) ** 2).mean(), lambda out, y: (out - y).abs().sum() / len(y), lambda out, y: tw.log(1 + (out - y) ** 2).sum(),
-    lambda out, y: nn.functional.cross_entropy(out, y.argmax(1)) if False else nn.functional.huber_loss(out, y),
+    nn.functional.huber_loss,
 )  # fmt: skip
 
 
@@ -35,7 +43,7 @@ def training(seed: int) -> tuple[Any, list[Any], Any, Any]:
     depth = int(r.integers(0, 3))
     sizes = [n, *[hidden] * depth, m]
     parameters: list[Any] = []
-    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+    for a, b in itertools.pairwise(sizes):
         parameters.append(tw.tensor(r.standard_normal((a, b)) * 0.7, dtype=dtype, requires_grad=True))
         parameters.append(tw.tensor(r.standard_normal(b) * 0.1, dtype=dtype, requires_grad=True))
     act = ACTIVATIONS[r.integers(len(ACTIVATIONS))]

@@ -1,6 +1,5 @@
 """Compiled descent: a function captured as a program, its step, its loop and its sweep in machine code."""
 
-
 from .cache import clear_cache as clear_cache
 from .compiled import Compiled as Compiled
 from .compiled import Sweep as Sweep

@@ -75,6 +75,7 @@ class Kernel:
         self.ready = False
 
     def __call__(self, *args: Any) -> Any:
+        """Run, compiling for the types of these arguments if this is the first call."""
         if self.ready:
             return self.function(*args)
         return self._first(args)
@@ -82,7 +83,8 @@ class Kernel:
     def _first(self, args: tuple[Any, ...]) -> Any:
         import numba
 
-        self._compile(tuple(numba.typeof(a) for a in args))
+        typeof: Any = numba.typeof
+        self._compile(tuple(typeof(a) for a in args))
         return self.function(*args)
 
     def prepare(self, dtypes: Sequence[Any]) -> None:

@@ -274,7 +274,9 @@ class Capture:
         self.seen.add(id(module))
         name = type(module).__name__
         mode, parts = module.training, _parts(module)
-        self.guards.append(Guard(f"{name} was put into {'eval' if mode else 'train'} mode", lambda: module.training is mode))
+        self.guards.append(
+            Guard(f"{name} was put into {'eval' if mode else 'train'} mode", lambda: module.training is mode)
+        )
         self.guards.append(Guard(f"the parameters or modules of {name} changed", lambda: _parts(module) == parts))
 
     def optimizer(self, optimizer: Any) -> None:

@@ -23,6 +23,9 @@ from .threads import late_interrupts
 __all__ = ["Compiled", "Sweep", "compile"]
 
 
+_VERSIONS = 8  # programs of one function that are kept
+
+
 class Sweep(NamedTuple):
     """What a sweep returns: the outputs of each run and step, and each run's final state."""
 
@@ -75,13 +78,13 @@ class Version:
         if self.decided == tuple(settings):
             return True
         decisions = self.captured.decisions
-        part = eliminate_dead(
-            Program(self.raw.inputs, self.raw.operations, [value for value, _ in decisions], [])
-        )
+        part = eliminate_dead(Program(self.raw.inputs, self.raw.operations, [value for value, _ in decisions], []))
         part.inputs = [i for i in part.inputs if i.kind in ("setting", "constant")]
         places = {id(i.value): k for k, i in enumerate(self.settings)}
         given = [
-            i.source if i.kind == "constant" else np.asarray(settings[places[id(i.value)]] if id(i.value) in places else _number(i.source))
+            i.source
+            if i.kind == "constant"
+            else np.asarray(settings[places[id(i.value)]] if id(i.value) in places else _number(i.source))
             for i in part.inputs
         ]
         found, _ = interpret(part, given)
@@ -161,14 +164,17 @@ class Compiled:
                 reason = f"arguments {_described(key)} are new"
         return None, reason
 
-    def _capture(self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[TensorBase], key: Any, why: str) -> Any:
+    def _capture(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[TensorBase], key: Any, why: str
+    ) -> Any:
         captured, result = capture(functools.partial(self._fn, **kwargs), args, tensors)
         try:
             version = Version(captured, key, self._strict)
         except BaseException:
             captured.undo()
             raise
-        self._versions = [v for v in self._versions if v.key != key or v.broken() is None][-7:] + [version]
+        kept = [v for v in self._versions if v.key != key or v.broken() is None]
+        self._versions = [*kept[-_VERSIONS + 1 :], version]
         self._log.append(f"captured for {_described(key)}: {why}")
         return version, result
 
@@ -221,7 +227,9 @@ class Compiled:
         outs = self._steps(version, data, order, count, settings)
         return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
 
-    def _steps(self, version: Version, data: list[Array], order: Array | None, count: int, settings: Array) -> list[Array]:
+    def _steps(
+        self, version: Version, data: list[Array], order: Array | None, count: int, settings: Array
+    ) -> list[Array]:
         """Run a loop step by step."""
         program = version.program
         stacked = [np.empty((count, *v.shape), v.dtype) for v in program.results]
@@ -260,7 +268,12 @@ class Compiled:
     # The sweep
 
     def sweep(
-        self, *arrays: Any, order: Any = None, steps: int | None = None, init: Mapping[Any, Any] | None = None, **hyper: Any
+        self,
+        *arrays: Any,
+        order: Any = None,
+        steps: int | None = None,
+        init: Mapping[Any, Any] | None = None,
+        **hyper: Any,
     ) -> Sweep:
         """Run k independent trainings from the present state; return their outputs [k, steps, …] and final states.
 
@@ -315,7 +328,9 @@ class Compiled:
                 own = np.repeat(settings, count, axis=0) if len(settings) == 1 else settings.copy()
                 for k, values in swept.items():
                     own[:, k] = values[r]
-                outs.append(self._steps(version, data, order if order is None or order.ndim == 2 else order[r], count, own))
+                outs.append(
+                    self._steps(version, data, order if order is None or order.ndim == 2 else order[r], count, own)
+                )
                 for write, tensor in version.bases:
                     if write.kind == "tensor":
                         left.setdefault(("tensor", id(tensor)), []).append(tensor._data.copy())
@@ -368,7 +383,9 @@ class _Kept:
         self.arrays = [(t, t._data.copy()) for w, t in version.bases if w.kind == "tensor"]
         self.starts = [(i.source, i.source._data.copy()) for i in version.inputs if i.kind == "tensor"]
         self.grads = [(t, t._grad) for w, t in version.bases if w.kind == "grad"]
-        self.draws = [(op.params[-1].generator, op.params[-1].generator.call) for op in version.program.operations if op.draws]
+        self.draws = [
+            (op.params[-1].generator, op.params[-1].generator.call) for op in version.program.operations if op.draws
+        ]
 
     def restore(self) -> None:
         """Put everything back."""
@@ -385,7 +402,9 @@ def _described(key: Any) -> str:
     return f"({shapes})"
 
 
-def _split(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[TensorBase], tuple[Any, ...], dict[str, Any], Any]:
+def _split(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[list[TensorBase], tuple[Any, ...], dict[str, Any], Any]:
     """Return the arguments with arrays as tensors, those tensors, and the rest, which is fixed for a program."""
     tensors: list[TensorBase] = []
     fixed: list[Any] = []
@@ -462,7 +481,9 @@ def _settings_of(version: Version, hyper: dict[str, Any], steps: int, who: str) 
                 series[k] = value
                 stepped.add(k)
             else:
-                raise ShapeError(f"{who}: {name} must be one number or one per step ({steps}), got shape {value.shape}.")
+                raise ShapeError(
+                    f"{who}: {name} must be one number or one per step ({steps}), got shape {value.shape}."
+                )
     if stepped:
         row = np.repeat(row, steps, axis=0)
         for k, value in series.items():
@@ -498,9 +519,13 @@ def _runs(hyper: dict[str, Any], order: Array | None, starts: dict[int, tuple[An
     for _, array in starts.values():
         counts["init"] = len(array)
     if not counts:
-        raise ArgumentError("sweep: nothing differs between runs; give a setting, order or init with a first axis of k.")
+        raise ArgumentError(
+            "sweep: nothing differs between runs; give a setting, order or init with a first axis of k."
+        )
     if len(set(counts.values())) > 1:
-        raise ShapeError(f"sweep: one number of runs is required, got {', '.join(f'{n}: {k}' for n, k in counts.items())}.")
+        raise ShapeError(
+            f"sweep: one number of runs is required, got {', '.join(f'{n}: {k}' for n, k in counts.items())}."
+        )
     k = next(iter(counts.values()))
     if k == 0:
         raise ArgumentError("sweep: at least one run is required, got 0.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-
 from ..ops import dense, extremes, pointwise, products, reduce, shape, softmax
 from ..ops.arithmetic import _add, _div, _log, _sub
 from .program import Operation, Program, Value
@@ -86,7 +85,7 @@ def decompose(program: Program) -> Program:
     kept: list[Operation] = []
     for op in program.operations:
         rule = rules.get(id(op.primitive))
-        fits = rule is not None and op.outputs[0].dtype.kind == "f" and op.outputs[0].size and op.outputs[0].shape
+        fits: Any = rule is not None and op.outputs[0].dtype.kind == "f" and op.outputs[0].size and op.outputs[0].shape
         fits = fits and all(isinstance(x, Value) and x.dtype == op.outputs[0].dtype for x in op.inputs)
         kept += rule(op) if fits and rule is not None else [op]
     return program.with_operations(kept)

@@ -14,7 +14,7 @@ from ..ops._elementwise import Elementwise
 from .program import Operation, Program, Value
 from .scalars import NoKernel, expression
 
-__all__ = ["Node", "REDUCTIONS", "VIEWS", "group", "reduced_axes"]
+__all__ = ["REDUCTIONS", "VIEWS", "Node", "group", "reduced_axes"]
 
 VIEWS = {"view", "permute", "transpose", "t", "unsqueeze", "squeeze", "slice", "select", "alias", "diagonal", "movedim"}
 REDUCTIONS = {"sum", "mean", "amax", "amin", "sum_to"}

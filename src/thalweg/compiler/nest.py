@@ -97,9 +97,7 @@ def write_nest(
     writes = [out for op in operations for out in op.outputs if out in stored and not is_reduction(op)]
     totals = [op.outputs[0] for op in operations if is_reduction(op)]
     operands = [*reads, *writes, *totals]
-    sizes, strides = _collapsed(
-        [shape[k] for k in order], [[places[v].strides[k] for k in order] for v in operands]
-    )
+    sizes, strides = _collapsed([shape[k] for k in order], [[places[v].strides[k] for k in order] for v in operands])
     by_value = dict(zip(operands, strides, strict=True))
     roots: list[int] = []
     for value in operands:

@@ -101,7 +101,11 @@ def _key(x: Any) -> Any:
 def simplify(program: Program) -> Program:
     """Drop operations that return their input: copies, casts to the same type, ``* 1``, ``/ 1``, expansion to the same shape."""
     new: dict[Value, Value] = {}
-    ones = {i.value for i in program.of_kind("constant") if i.source.size and i.source.dtype.kind == "f" and (i.source == 1).all()}
+    ones = {
+        i.value
+        for i in program.of_kind("constant")
+        if i.source.size and i.source.dtype.kind == "f" and (i.source == 1).all()
+    }
     kept = []
     for op in program.operations:
         inputs = tuple(new.get(x, x) if isinstance(x, Value) else x for x in op.inputs)

@@ -108,10 +108,12 @@ class Plan:
     # Registers
 
     def register(self, array: Any = None) -> int:
+        """Return a new register, holding `array`."""
         self.registers.append(array)
         return len(self.registers) - 1
 
     def root(self, value: Value, array: Array, keep: bool = True) -> _Root:
+        """Give a value memory of its own."""
         order = memory_order(array)
         if order is None:
             raise CaptureError(f"compile: {value!r} does not lie in one piece of memory.")
@@ -122,6 +124,7 @@ class Plan:
         return root
 
     def bind_inputs(self) -> None:
+        """Give every input a register."""
         k = 0
         for given in self.program.inputs:
             value = given.value
@@ -216,6 +219,7 @@ class Plan:
         return shaped
 
     def release(self, position: int) -> None:
+        """Hand back the memory of values that nobody needs after this place."""
         for value in self.last_use.get(position, ()):
             root = self.roots.get(value)
             if root is not None and id(root.array) in self.flats and value not in self.targets:
@@ -224,6 +228,7 @@ class Plan:
     # Placing nodes
 
     def place(self, node: Node, kernels: list[tuple[int, Nest]]) -> None:
+        """Decide how a node runs."""
         if node.kind == "loop":
             self.place_loop(node, kernels)
             return
@@ -274,6 +279,7 @@ class Plan:
         return Operand(self.flat(root), offset, tuple(s // width for s in spread.strides))
 
     def place_loop(self, node: Node, kernels: list[tuple[int, Nest]]) -> None:
+        """Write the kernel of a fused group."""
         shape = node.shape
         order = self.loop_order(node)
         places: dict[Value, Operand] = {}
@@ -327,6 +333,7 @@ class Plan:
         return max(votes, key=lambda o: (votes[o], o == straight)) if votes else straight
 
     def place_product(self, op: Operation) -> bool:
+        """Let BLAS compute a product into a buffer; return whether it can."""
         x, y = op.inputs
         out = op.outputs[0]
         if not isinstance(x, Value) or not isinstance(y, Value) or out.shape == ():
@@ -349,7 +356,11 @@ class Plan:
             return False
         for op in users:
             name = op.primitive.name
-            flips = name == "t" or (name == "permute" and op.params[0] == (1, 0)) or (name == "transpose" and set(op.params) == {0, 1})
+            flips = (
+                name == "t"
+                or (name == "permute" and op.params[0] == (1, 0))
+                or (name == "transpose" and set(op.params) == {0, 1})
+            )
             if not flips:
                 return False
         return True
@@ -358,7 +369,11 @@ class Plan:
         """Run an operation with its own forward, and give its results places."""
         name = op.primitive.name
         special = _special(op)
-        if (name not in _OWN_KERNELS or (name.startswith("nll") and special is None)) and not op.draws and op.primitive.forward is not EXPAND.forward:
+        if (
+            (name not in _OWN_KERNELS or (name.startswith("nll") and special is None))
+            and not op.draws
+            and op.primitive.forward is not EXPAND.forward
+        ):
             if self.strict:
                 raise CaptureError(f"compile: {name} has no kernel, and strict=True refuses NumPy (at {op.line}).")
             self.fallbacks.append(name)
@@ -385,6 +400,7 @@ class Plan:
             made[nest.name].prepare(nest.dtypes)
 
     def finish(self) -> None:
+        """Note what is returned, copied and written."""
         program = self.program
         self.results = [self.register_of[v] for v in program.results]
         self.copies: list[tuple[int, Any]] = []
@@ -393,9 +409,8 @@ class Plan:
         for write in program.writes:
             if write.kind == "tensor":
                 self.written.append(write.source)
-                if write.value is not None and write.value not in self.targets:
-                    self.copies.append((self.register_of[write.value], write.source))
-                elif write.value is not None and self.targets[write.value].source is not write.source:
+                target = None if write.value is None else self.targets.get(write.value)
+                if write.value is not None and (target is None or target.source is not write.source):
                     self.copies.append((self.register_of[write.value], write.source))
             elif write.value is None:
                 self.left.append((-1, write.source))
@@ -405,7 +420,11 @@ class Plan:
             counts = {name: self.fallbacks.count(name) for name in dict.fromkeys(self.fallbacks)}
             listed = ", ".join(f"{n} ({k}×)" if k > 1 else n for n, k in counts.items())
             self.notes.append(f"in NumPy, for want of a kernel: {listed}")
-        loops = len(self.nests) if len(self.nests) == len(self.named) else f"{len(self.nests)} ({len(self.named)} different)"
+        loops = (
+            len(self.nests)
+            if len(self.nests) == len(self.named)
+            else f"{len(self.nests)} ({len(self.named)} different)"
+        )
         products = sum(isinstance(i, _Product) for i in self.items)
         own = sum(isinstance(i, _Other) and i.op.primitive.name in _OWN_KERNELS for i in self.items)
         self.notes.insert(0, f"{loops} fused loops, {products} products in BLAS, {own} convolutions and poolings")

@@ -138,18 +138,35 @@ class Program:
         return Program(inputs, done, results, writes)
 
     def __str__(self) -> str:
-        lines = [f"input  {i.value!r}  # {i.kind} {i.label}".rstrip() for i in self.inputs]
+        names = {(i.kind, id(i.source)): i.value.name for i in self.inputs}
+        lines = [f"input  {i.value!r}  # {_described(i)}" for i in self.inputs]
         lines += map(repr, self.operations)
-        lines += [f"return {', '.join(v.name for v in self.results)}"] if self.results else []
-        lines += [f"write  {w.kind} {w.label} := {w.value.name if w.value is not None else 'None'}" for w in self.writes]
+        if self.results:
+            lines.append(f"return {', '.join(v.name for v in self.results)}")
+        for w in self.writes:
+            tensor = names.get(("tensor", id(w.source)), "a tensor")
+            target = tensor if w.kind == "tensor" else f"{tensor}.grad" if w.kind == "grad" else f"argument {w.source}"
+            lines.append(f"write  {target} := {w.value.name if w.value is not None else 'None'}")
         return "\n".join(lines)
+
+
+def _described(given: Input) -> str:
+    if given.kind == "argument":
+        return f"argument {given.source}"
+    if given.kind == "setting":
+        return f"setting {given.label}"
+    if given.kind == "constant" and given.source.size == 1:
+        return f"constant {given.source.item()!r}"
+    return "gradient that was there before" if given.kind == "grad" else given.kind
 
 
 def _short(param: Any) -> str:
     if isinstance(param, np.ndarray):
         return f"array{list(param.shape)}"
     if isinstance(param, slice):
-        return ":".join("" if v is None else str(v) for v in (param.start, param.stop, param.step)[: 3 if param.step else 2])
+        return ":".join(
+            "" if v is None else str(v) for v in (param.start, param.stop, param.step)[: 3 if param.step else 2]
+        )
     if isinstance(param, tuple):
         return "(" + ", ".join(map(_short, param)) + ("," if len(param) == 1 else "") + ")"
     if isinstance(param, Primitive):
@@ -172,7 +189,10 @@ def check(program: Program) -> Program:
 
     for given in program.inputs:
         set_(given.value)
-        if given.kind == "constant" and (given.source.shape, given.source.dtype) != (given.value.shape, given.value.dtype):
+        if given.kind == "constant" and (given.source.shape, given.source.dtype) != (
+            given.value.shape,
+            given.value.dtype,
+        ):
             raise ProgramError(f"the constant {given.value!r} is {given.source.dtype}{list(given.source.shape)}.")
     for op in program.operations:
         for x in op.inputs:

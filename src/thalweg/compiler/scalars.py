@@ -20,7 +20,7 @@ __all__ = ["NoKernel", "element_type", "expression", "literal", "suffix"]
 
 
 class NoKernel(Exception):
-    """This operation cannot be written as a kernel of this kind."""
+    """An operation that cannot be written as a kernel of the wanted kind."""
 
 
 _SUFFIX = {"float32": "f4", "float64": "f8", "int64": "i8", "int32": "i4", "uint8": "u1", "bool": "b1"}
@@ -153,7 +153,9 @@ class _Folding(ast.NodeTransformer):
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         self.generic_visit(node)
         if isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
-            return ast.Constant(-node.operand.value)
+            number = node.operand.value
+            if isinstance(number, (int, float)):
+                return ast.Constant(-number)
         return node
 
 

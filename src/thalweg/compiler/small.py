@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +25,7 @@ class _Frame:
     __slots__ = ("packed", "reads", "writes")
 
     def __init__(self, program: Program, layout: Layout) -> None:
-        packed = {kind: np.zeros(size, _DTYPES[kind]) for kind, size in layout.sizes.items()}
+        packed: dict[str, Array] = {kind: np.zeros(size, _DTYPES[kind]) for kind, size in layout.sizes.items()}
         self.packed = tuple(packed.values())
         places = {(i.kind, id(i.source)): (i, place) for i, place in layout.views(packed)}
         known = {id(i) for i in program.inputs}
@@ -53,7 +52,10 @@ class SmallProgram:
         """Return the function for one shape of loop."""
         made = self._made.get(shape)
         if made is None:
-            if shape.gathered and len({i.value.shape[0] if i.value.shape else -1 for i in self.program.of_kind("argument")}) > 1:
+            if (
+                shape.gathered
+                and len({i.value.shape[0] if i.value.shape else -1 for i in self.program.of_kind("argument")}) > 1
+            ):
                 raise NoKernel("arguments with different numbers of rows")
             done = unroll(self.program, shape)
             self.sources[shape] = done.source
@@ -63,7 +65,7 @@ class SmallProgram:
 
     def pack(self, layout: Layout, env: dict[int, Array]) -> dict[str, Array]:
         """Gather the elements of all states, by type."""
-        packed = {kind: np.zeros(size, _DTYPES[kind]) for kind, size in layout.sizes.items()}
+        packed: dict[str, Array] = {kind: np.zeros(size, _DTYPES[kind]) for kind, size in layout.sizes.items()}
         for given in layout.states:
             array = env.get(id(given))
             if array is not None:

@@ -21,13 +21,14 @@ __all__ = ["blas_threads", "get_num_threads", "late_interrupts", "run_parts", "s
 
 
 def _available() -> int:
-    limit = os.environ.get("THALWEG_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS")
+    limit = os.environ.get("THALWEG_NUM_THREADS", os.environ.get("OMP_NUM_THREADS"))
     if limit is not None and limit.isdigit() and int(limit) > 0:
         return int(limit)
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # pragma: no cover  (not Linux)
-        return os.cpu_count() or 1
+        count = os.cpu_count()
+        return 1 if count is None else count
 
 
 _count = [0]

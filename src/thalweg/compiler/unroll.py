@@ -183,7 +183,7 @@ class _Evaluator:
         spread = np.broadcast_arrays(*arrays)
         out = np.empty(spread[0].shape, object)
         for at in np.ndindex(out.shape):
-            parts = [a[at] for a in spread]
+            parts: Any = [a[at] for a in spread]
             out[at] = self.writer.emit(text(*parts), parts, dtype)
         return out
 
@@ -404,11 +404,12 @@ class _Builder:
         lines += self.fixed_settings("    ")
         lines += self.start_powers("    ")
         lines.append("    for s in range(first, last):")
-        lines.append("        pass")  # for a step that does nothing
         lines += [f"        {x}" for x in self.loads()]
         lines += [f"        {x}" for x in [*self.step_settings(), *self.step_powers(), *_written(writer.common)]]
         lines += [f"        {x}" for x in self.stores(evaluator, "s")]
         lines += [f"        {x}" for x in self.replace(evaluator)]
+        if lines[-1].endswith(":"):
+            lines.append("        pass")
         for given, _ in self.moved(evaluator):
             kind, at = self.layout.places[id(given)]
             lines += [f"    S_{kind}[{at + n}] = {kind}_{at + n}" for n in range(given.value.size)]
@@ -487,7 +488,15 @@ class _Builder:
         known distance from every other, which is what lets the loops over lanes become vector instructions.
         """
         kinds = list(self.layout.sizes)
-        head = [*(f"S_{k}" for k in kinds), *(f"E_{k}" for k in kinds), *(f"V_{k}" for k in kinds), "H", "W", "order", *self.data_names()]
+        head = [
+            *(f"S_{k}" for k in kinds),
+            *(f"E_{k}" for k in kinds),
+            *(f"V_{k}" for k in kinds),
+            "H",
+            "W",
+            "order",
+            *self.data_names(),
+        ]
         head += [*(f"B{i.source}" for i in self.program.of_kind("argument")), "P", *self.result_names()]
         head += ["first", "last", "steps", "runs"]
         lines = [f"def run({', '.join(head)}):"]
@@ -498,7 +507,7 @@ class _Builder:
 
     def lane_steps(self, writer: _Writer, evaluator: _Evaluator) -> list[str]:
         """Return the body of the loop over chunks."""
-        varies = lambda name: name in writer.varying
+        varies: Callable[[str], bool] = lambda name: name in writer.varying
         lines = [f"        {x}" for x in self.pieces()]
         for given in self.layout.states:
             if id(given) not in self.layout.varying:
@@ -518,9 +527,7 @@ class _Builder:
         common = [*self.step_settings(), *self.step_powers(lambda name: not varies(name)), *_written(writer.common)]
         lines += [f"{inner}{x}" for x in common]
         lines += [f"{inner}{x}" for x in self.lane_loops(writer, evaluator, lane_powers)]
-        fixed = [
-            x for x in self.replace(evaluator) if x.split(" = ")[0].removeprefix("n_") in self.common_places()
-        ]
+        fixed = [x for x in self.replace(evaluator) if x.split(" = ")[0].removeprefix("n_") in self.common_places()]
         lines += [f"{inner}{x}" for x in fixed]
         for given, _ in self.moved(evaluator):
             if id(given) not in self.layout.varying:
@@ -607,15 +614,14 @@ class _Builder:
         first = [x for x in writer.lane if x.name in early]
         rest = [x for x in writer.lane if x.name not in early]
         late_use = {name for x in rest for name in x.inputs} | {name for _, name in ends}
-        moved_f8 = [x for x in powers]
-        if first or moved_f8:
+        if first or powers:
             lines.append(f"for l in range({LANES}):")
             used = {name for x in first for name in x.inputs} | {f"w{k}" for k in powers}
             bases = [base for base, _ in self.powers.values()]
-            for n, k in enumerate(powers):
-                b = self.setting_of(bases[k])
-                used.add(f"h{b}")
-            lines += [f"    {name} = {text}" for name, text in source.items() if name in used and not name.startswith("w")]
+            used |= {f"h{self.setting_of(bases[k])}" for k in powers}
+            lines += [
+                f"    {name} = {text}" for name, text in source.items() if name in used and not name.startswith("w")
+            ]
             for n, k in enumerate(powers):
                 lines += [
                     f"    w{k} = p[{n * LANES} + l] * h{self.setting_of(bases[k])}",

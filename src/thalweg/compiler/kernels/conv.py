@@ -69,7 +69,7 @@ def _one(a: Any, x: Any, o: Any, base: int, w: Any, r: int, t: int, n: int) -> N
 
 @njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
 def _correlate(x: Any, taps: Any, rows: Any, w: Any, b: Any, out: Any, start: int, stop: int) -> None:
-    channels, n_rows, length = out.shape
+    channels, _, length = out.shape
     pieces = (length + PIECE - 1) // PIECE
     a = np.empty((4, PIECE), x.dtype)
     for task in range(start, stop):

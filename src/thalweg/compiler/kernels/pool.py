@@ -14,7 +14,7 @@ __all__ = ["max_pool", "put"]
 @njit(error_model="numpy", nogil=True, cache=True)
 def _max_pool(x: Any, windows: Any, out: Any, at: Any, start: int, stop: int) -> None:
     """`windows` lists, for each output place, the places of its window (-1: outside)."""
-    channels, places, n = out.shape
+    _, places, n = out.shape
     for task in range(start, stop):
         c = task // places
         place = task - c * places
@@ -41,7 +41,7 @@ def _max_pool(x: Any, windows: Any, out: Any, at: Any, start: int, stop: int) ->
 
 @njit(error_model="numpy", nogil=True, cache=True)
 def _put(g: Any, at: Any, out: Any, start: int, stop: int) -> None:
-    channels, places, n = g.shape
+    _, places, n = g.shape
     for c in range(start, stop):
         mine = out[c]
         mine[:] = 0

@@ -1,4 +1,4 @@
-"""The scalar functions that generated code calls, one for each type: ``exp_f4``, ``maximum_f8``, …
+"""The scalar functions that generated code calls, one for each type, such as ``exp_f4`` and ``maximum_f8``.
 
 They compile into the loops that call them and have no branches, so that those loops vectorise. NaN and
 infinity come out as NumPy has them. Fast-math is used without the assumptions that exclude either.
@@ -25,7 +25,7 @@ b1 = np.bool_
 
 
 @intrinsic
-def select(typingctx: Any, condition: Any, x: Any, y: Any) -> Any:
+def _select(typingctx: Any, condition: Any, x: Any, y: Any) -> Any:
     """``x if condition else y`` without a branch."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -35,6 +35,9 @@ def select(typingctx: Any, condition: Any, x: Any, y: Any) -> Any:
     if x != y:
         return None
     return x(condition, x, y), codegen
+
+
+select: Any = _select
 
 
 def _extreme(sign: str) -> Any:
@@ -184,7 +187,7 @@ def log_f8(x):  # type: ignore[no-untyped-def]
     small = x < 2.2250738585072014e-308
     y = select(small, x * 18014398509481984.0, x)
     b = _bits_f8(y)
-    k = ((b - 0x3FE6A09E667F3BCD) >> 52)
+    k = (b - 0x3FE6A09E667F3BCD) >> 52
     m = _as_f8(b - (k << 52))
     shift = f8(k) - select(small, 54.0, 0.0)
     f = m - 1.0
