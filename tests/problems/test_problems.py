@@ -113,10 +113,9 @@ def test_logistic_regression_against_its_definition(make):
             p.zero_()
     assert problem.value(instance) == pytest.approx(np.log(problem.classes))
     batch = [tw.tensor(a) for a in problem.arrays]
-    from thalweg.problems.curvature import product
-
-    apply = product(lambda: instance.loss(*batch), instance.parameters)
-    found = largest_eigenvalue(apply, problem.dimension)
+    apply, d = tw.analysis.hessian_product(lambda: instance.loss(*batch), instance.parameters)
+    assert d == problem.dimension
+    found = largest_eigenvalue(apply, d)
     assert problem.curvature().largest == pytest.approx(found, rel=1e-5)
     assert problem.smoothness() >= problem.curvature().largest * (1 - 1e-12)
 

@@ -134,6 +134,8 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
 )
 @click.option("--out", metavar="FOLDER", help="Where results go (default: race-PROBLEM-TIME here).")
 @click.option("--resume", metavar="FOLDER", help="Continue a race that was stopped.")
+@click.option("--noise", type=float, metavar="SD", help="Standard deviation of noise added to every gradient.")
+@click.option("--replacement", is_flag=True, help="Draw batches with replacement instead of by random orders.")
 @click.option("--pictures/--no-pictures", default=True, help="Whether to draw the curves.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
@@ -152,6 +154,8 @@ def race(
     jobs: int,
     out: str | None,
     resume: str | None,
+    noise: float | None,
+    replacement: bool,
     pictures: bool,
     as_json: bool,
 ) -> int:
@@ -174,7 +178,9 @@ def race(
                 config = RaceConfig.from_toml(Path(problem))
                 config.problem.load()
             else:
-                spec = resolve_problem(problem, target, _numbers(start, "--start"))
+                spec = resolve_problem(
+                    problem, target, _numbers(start, "--start"), noise=noise, replacement=replacement
+                )
                 config = _config(spec, optimizers, epochs, steps, batch, seeds, seed, goal)
             store = Store.create(new_folder("race", config.problem.slug, out), config)
     try:

@@ -28,6 +28,7 @@ DATASETS = (
     data.wine,
     data.regression,
 )
+SHOWN = 12  # numbers of a point that are printed
 KINDS = ("problems", "optimizers", "datasets")
 
 
@@ -83,6 +84,10 @@ def _problem_facts(problem: Any) -> dict[str, Any]:
         known["domain"] = [list(pair) for pair in problem.domain]
         known["usual starts"] = [list(s) for s in problem.starts]
         known["minimisers"] = [list(m) for m in problem.minimisers]
+        known["eigenvalues at the first minimiser"] = list(problem.eigenvalues)
+        known["further critical points"] = [
+            f"{c.kind} at ({', '.join(f'{x:.6g}' for x in c.x)})" for c in problem.critical
+        ]
     if isinstance(problem, DataProblem):
         known["rows"] = problem.rows
         known["features"] = list(problem.table.features)
@@ -129,11 +134,19 @@ def print_facts(found: dict[str, Any]) -> None:
         console.print(Text(found["about"]))
 
 
+def _row(numbers: list[float]) -> str:
+    figures = [f"{x:.6g}" for x in numbers[:SHOWN]]
+    more = [f"… ({len(numbers)} numbers)"] if len(numbers) > SHOWN else []
+    return "(" + ", ".join(figures + more) + ")"
+
+
 def _fact(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}={item}" for key, item in value.items())
     if isinstance(value, list):
         if value and isinstance(value[0], list):
-            return "; ".join("(" + ", ".join(f"{x:.6g}" for x in item) + ")" for item in value)
-        return ", ".join(map(str, value))
+            if len(value) > 2 and all(item == value[0] for item in value):
+                return f"{_row(value[0])} in each of {len(value)} variables"
+            return "; ".join(_row(item) for item in value)
+        return ", ".join(_fact(item) for item in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ..problems.base import Problem
 from ..problems.catalogue import PROBLEMS, find
 from ..problems.function import expression
 from ..problems.regressions import LinearRegression, LogisticRegression
+from ..problems.stochastic import NoisyProblem, with_replacement
 from .contender import Contender, unknown
 from .methods import minibatch_size
 from .trial import Budget
@@ -52,6 +53,8 @@ class ProblemSpec:
     target: str | None = None
     start: tuple[float, ...] | None = None
     sha256: str | None = None
+    noise: float | None = None  # standard deviation of noise added to the gradients
+    replacement: bool = False  # whether batches are drawn with replacement
 
     def load(self) -> Problem:
         """Return the problem; the same object for the same specification."""
@@ -72,6 +75,13 @@ def _sha256(path: str) -> str:
 
 @lru_cache(maxsize=8)
 def _load(spec: ProblemSpec) -> Problem:
+    problem = _plain(spec)
+    if spec.replacement:
+        problem = with_replacement(problem)
+    return problem if spec.noise is None else NoisyProblem(problem, spec.noise)
+
+
+def _plain(spec: ProblemSpec) -> Problem:
     if spec.kind == "named":
         entry = find(spec.text)
         if entry is None:
@@ -90,8 +100,6 @@ def _load(spec: ProblemSpec) -> Problem:
 
 
 def _started(problem: Problem, start: tuple[float, ...]) -> Problem:
-    from dataclasses import replace
-
     from ..problems.function import FunctionProblem
 
     if not isinstance(problem, FunctionProblem):
@@ -100,7 +108,10 @@ def _started(problem: Problem, start: tuple[float, ...]) -> Problem:
     return replace(problem, fixed_start=start)
 
 
-def resolve_problem(text: str, target: str | None = None, start: tuple[float, ...] | None = None) -> ProblemSpec:
+def resolve_problem(
+    text: str, target: str | None = None, start: tuple[float, ...] | None = None, *,
+    noise: float | None = None, replacement: bool = False,
+) -> ProblemSpec:  # fmt: skip
     """Return what `text` means: a name, a file with a table, or an expression in x1, x2, …; nothing is left half-read.
 
     >>> resolve_problem("x1**2 + x2**2").kind
@@ -111,6 +122,8 @@ def resolve_problem(text: str, target: str | None = None, start: tuple[float, ..
         raise ArgumentError(f"--target names the column of a CSV file, and {text!r} is none.")
     if start is not None and spec.kind == "csv":
         raise ArgumentError("--start is for functions, not for data.")
+    if noise is not None or replacement:
+        spec = replace(spec, noise=noise, replacement=replacement)
     spec.load()
     return spec
 
@@ -152,7 +165,8 @@ class RaceConfig:
         spec = self.problem
         lines += ["", "[problem]"]
         lines += _pairs({"kind": spec.kind, "text": spec.text, "target": spec.target, "sha256": spec.sha256})
-        lines += _pairs({"start": list(spec.start) if spec.start is not None else None})
+        lines += _pairs({"start": list(spec.start) if spec.start is not None else None, "noise": spec.noise})
+        lines += _pairs({"replacement": True if spec.replacement else None})
         for contender in self.contenders:
             lines += ["", "[[contender]]"]
             lines += _pairs({"label": contender.label, "method": contender.method, "batch": contender.batch})
@@ -166,7 +180,10 @@ class RaceConfig:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
             problem = content["problem"]
             start = tuple(problem["start"]) if "start" in problem else None
-            spec = ProblemSpec(problem["kind"], problem["text"], problem.get("target"), start, problem.get("sha256"))
+            spec = ProblemSpec(
+                problem["kind"], problem["text"], problem.get("target"), start, problem.get("sha256"),
+                problem.get("noise"), problem.get("replacement", False),
+            )  # fmt: skip
             contenders = tuple(
                 Contender(c["label"], c["method"], tuple(_settings(c["settings"]).items()), c["batch"])
                 for c in content["contender"]

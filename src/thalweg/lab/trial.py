@@ -93,13 +93,16 @@ def evaluation_steps(total: int, per_epoch: int) -> list[int]:
 
 
 class _Batches:
-    """The rows of each step: fresh random orders, one after the other, cut into batches."""
+    """The rows of each step: fresh random orders, one after the other, cut into batches; or independent draws."""
 
-    def __init__(self, arrays: Sequence[Array], batch: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, arrays: Sequence[Array], batch: int, rng: np.random.Generator, replacement: bool = False
+    ) -> None:
         self.arrays = arrays
         self.rows = len(arrays[0]) if arrays else 0
         self.batch = batch
         self.rng = rng
+        self.replacement = replacement
         self.whole = tuple(tensor_of(a) for a in arrays) if batch >= self.rows else None
         self.at = self.rows
         self.shuffled: list[Array] = []
@@ -107,6 +110,9 @@ class _Batches:
     def next(self) -> tuple[Any, ...]:
         if self.whole is not None:
             return self.whole
+        if self.replacement:
+            rows = self.rng.integers(0, self.rows, self.batch)
+            return tuple([tensor_of(a[rows]) for a in self.arrays])
         if self.at >= self.rows:
             order = self.rng.permutation(self.rows)
             self.shuffled = [a[order] for a in self.arrays]
@@ -129,7 +135,7 @@ def run_trial(problem: Problem, contender: Contender, seed: int, budget: Budget,
     init, order = streams(entropy, seed)
     instance = problem.instance(init)
     optimizer = contender.optimizer(instance.parameters)
-    batches = _Batches(problem.arrays, contender.batch, order)
+    batches = _Batches(problem.arrays, contender.batch, order, problem.replacement)
     rows, batch = problem.rows, contender.batch
     per_epoch = -(-rows // batch) if batch else 1
     total = budget.steps_for(rows, batch)
@@ -175,7 +181,7 @@ def warm_up(problem: Problem, contender: Contender, entropy: int) -> None:
     """Take a few steps from a start that no trial uses."""
     init, order = streams(entropy, 2**31)
     instance = problem.instance(init)
-    batches = _Batches(problem.arrays, contender.batch, order)
+    batches = _Batches(problem.arrays, contender.batch, order, problem.replacement)
     _advance(instance, contender.optimizer(instance.parameters), batches, WARM_UP_STEPS)
     problem.value(instance)
 

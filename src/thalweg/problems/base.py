@@ -2,6 +2,8 @@
 
     Problem
     ├── FunctionProblem      f: R^d → R with starts, domain and minimisers
+    ├── NoisyProblem         another problem whose gradients have noise
+    ├── QuadraticDeep        a quadratic with the spectrum of a network, shifted at random
     └── DataProblem          the mean loss of a model over the rows of a table
         ├── LinearRegression     half the mean squared error of Xw + b
         ├── LogisticRegression   cross-entropy of a linear model, two classes or more
@@ -73,6 +75,7 @@ class Problem(ABC):
     source: str = ""
     dtype: _dtype.dtype = _dtype.float64
     optimum: float | None = None  # the smallest value there is, where known
+    replacement: bool = False  # whether batches are drawn with replacement, not by random orders of all rows
     noise_share: float = 0.05  # b/tr(H) times this is a learning rate for batches of b rows; see lab.methods
 
     @property

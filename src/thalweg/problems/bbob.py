@@ -28,7 +28,7 @@ def _oscillated(x: Any) -> Any:
     size = np.abs(x)
     safe = size + (size == 0) * 1.0
     log = np.log(safe)
-    up = (x > 0) * 1.0
+    up = (np.sign(x) + 1) / 2  # of the precision of x
     c1, c2 = 10 * up + 5.5 * (1 - up), 7.9 * up + 3.1 * (1 - up)
     return np.sign(x) * np.exp(log + 0.049 * (np.sin(c1 * log) + np.sin(c2 * log))) * ((size > 0) * 1.0)
 

@@ -185,7 +185,7 @@ def freudenstein_roth() -> FunctionProblem:
         optimum=0.0,
         eigenvalues=(2.9004321, 3729.0996),
         source="Freudenstein & Roth 1963",
-        critical=(CriticalValue((11.412778988, -0.896805253), "minimum", 48.98425368),),
+        critical=(CriticalValue((11.412778986902094, -0.8968052532744765), "minimum", 48.98425368),),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..core import dtype as _dtype
 from ..errors import ArgumentError
 from .base import Array, Curvature, Instance, Problem, leaf
-from .curvature import DENSE_LIMIT, at_point, dense_hessian, extremes
+from .curvature import DENSE_LIMIT, UNRESOLVED, at_point, dense_hessian, extremes
 from .expression import Expression, parse
 
 __all__ = ["CriticalValue", "FunctionProblem", "expression", "quadratic"]
@@ -119,12 +119,23 @@ class FunctionProblem(Problem):
             scale = np.abs(hessians[0]).max(initial=0.0)
             if scale > 0 and all(np.abs(H - hessians[0]).max() <= 1e-10 * scale for H in hessians[1:]):
                 return Curvature(*extremes(np.linalg.eigvalsh(hessians[0])), exact=True)
-        if self.minimisers:
-            at, where = np.asarray(self.minimisers[0]), "at the minimiser"
-        else:
-            at, where = self.start(np.random.default_rng(0)), "at a start"
-        instance = self.at(at)
-        return at_point(lambda: instance.loss(), instance.parameters, where)
+        places = [(np.asarray(m), "at the minimiser") for m in self.minimisers[:1]]
+        places.append((self.start(np.random.default_rng(0)), "at a start"))
+        if self.dimension > DENSE_LIMIT:
+            instance = self.at(places[0][0])
+            return at_point(lambda: instance.loss(), instance.parameters, places[0][1])
+        for x, where in places:
+            H = self._hessian(x)
+            if np.isfinite(H).all() and (H.any() or where == "at a start"):  # else a cusp, or flatter than a parabola
+                return self._known(Curvature(*extremes(np.linalg.eigvalsh(H)), where=where))
+        return Curvature(float("nan"), where=where)
+
+    def _known(self, found: Curvature) -> Curvature:
+        """Put what is known of the smallest eigenvalue where double precision cannot see it."""
+        known = self.eigenvalues
+        if found.where == "at the minimiser" and known and 0 < known[0] < UNRESOLVED * 10 * known[-1]:
+            return Curvature(known[-1], known[0], sum(known), where=found.where)
+        return found
 
     def smoothness(self) -> float:
         """Return the largest eigenvalue among those at minimisers and starts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .function import FunctionProblem
+from .function import CriticalValue, FunctionProblem
 
 __all__ = ["beale", "booth", "himmelblau", "matyas", "rosenbrock", "sphere", "valley"]
 
@@ -130,11 +130,18 @@ def himmelblau() -> FunctionProblem:
         starts=((0.0, 0.0),),
         minimisers=(
             (3.0, 2.0),
-            (-2.805118087, 3.131312518),
-            (-3.779310253, -3.283185991),
-            (3.58442834, -1.848126527),
+            (-2.805118086952745, 3.131312518250573),
+            (-3.779310253377747, -3.283185991286169),
+            (3.5844283403304917, -1.8481265269644036),
         ),
         optimum=0.0,
         eigenvalues=(25.715729, 82.284271),
         source="Himmelblau 1972",
+        critical=(
+            CriticalValue((-0.2708445906673476, -0.9230385564799815), "maximum", 181.6165215),
+            CriticalValue((0.08667750455539634, 2.884254701174776), "saddle"),
+            CriticalValue((-3.0730257507643897, -0.08135304428796751), "saddle"),
+            CriticalValue((-0.12796134673068005, -1.9537149802445766), "saddle"),
+            CriticalValue((3.385154183607021, 0.07385187983774928), "saddle"),
+        ),
     )

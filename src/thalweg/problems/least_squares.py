@@ -84,6 +84,7 @@ def brown_badly_scaled() -> FunctionProblem:
         starts=((1.0, 1.0),),
         minimisers=((1e6, 2e-6),),
         optimum=0.0,
+        eigenvalues=(2.0, 2.000000000002e12),
         source=SOURCE,
     )
 
@@ -96,8 +97,9 @@ def powell_badly_scaled() -> FunctionProblem:
         lambda x: (1e4 * x[0] * x[1] - 1) ** 2 + (np.exp(-x[0]) + np.exp(-x[1]) - 1.0001) ** 2,
         ((-1.0, 1.0), (0.0, 15.0)),
         starts=((0.0, 1.0),),
-        minimisers=((1.0981593296997e-5, 9.1061467398665),),
+        minimisers=((1.0981593296998218e-05, 9.106146739866489),),
         optimum=0.0,
+        eigenvalues=(2.4101361e-8, 1.65843816916e10),
         source=SOURCE,
     )
 

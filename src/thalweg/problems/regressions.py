@@ -20,6 +20,7 @@ from .curvature import at_point, extremes
 
 __all__ = ["DataProblem", "LinearRegression", "LogisticRegression", "ModelProblem"]
 
+CURVATURE_ROWS = 256  # of a larger table so many, evenly spread, are taken for a network's curvature
 START_SPREAD = 0.01  # weights start from N(0, 0.01²), biases from 0
 
 
@@ -214,5 +215,8 @@ class ModelProblem(DataProblem):
         from .base import tensor_of
 
         instance = self.instance(np.random.default_rng(0))
-        batch = [tensor_of(a) for a in self.arrays]
-        return at_point(lambda: instance.loss(*batch), instance.parameters, "at a start")
+        n = min(self.rows, CURVATURE_ROWS)
+        picked = np.linspace(0, self.rows - 1, n).round().astype(int)
+        batch = [tensor_of(np.ascontiguousarray(a[picked])) for a in self.arrays]
+        where = "at a start" if n == self.rows else f"at a start, over {n} rows"
+        return at_point(lambda: instance.loss(*batch), instance.parameters, where)
