@@ -19,8 +19,8 @@ from ..ops.pointwise import _abs, _sign, _sqrt
 from ..ops.reduce import _sum
 
 __all__ = [
-    "absolute", "as_number", "check", "descent_gradient", "is_on", "largest", "mean_square", "norm", "root", "sign",
-    "smallest", "total", "where",
+    "absolute", "as_number", "check", "descent_gradient", "is_on", "largest", "mean_square", "minus", "norm", "plus", "root",
+    "sign", "smallest", "total", "where",
 ]  # fmt: skip
 
 
@@ -115,6 +115,20 @@ def size(x: Any) -> int:
 def mean_square(x: Any) -> Any:
     """Root of the mean of the squares."""
     return norm(x) / max(size(x), 1) ** 0.5
+
+
+def plus(fresh: Any, y: Any) -> Any:
+    """Return ``fresh + y``, in the memory of `fresh` where that is an array nobody else has."""
+    if type(fresh) is np.ndarray and type(y) is np.ndarray and fresh.dtype is y.dtype and fresh.shape == y.shape:
+        return np.add(fresh, y, out=fresh)
+    return fresh + y
+
+
+def minus(x: Any, fresh: Any) -> Any:
+    """Return ``x - fresh``, in the memory of `fresh` where that is an array nobody else has."""
+    if type(fresh) is np.ndarray and type(x) is np.ndarray and fresh.dtype is x.dtype and fresh.shape == x.shape:
+        return np.subtract(x, fresh, out=fresh)
+    return x - fresh
 
 
 def descent_gradient(x: Any, g: Any, s: Any) -> Any:

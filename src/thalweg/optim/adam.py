@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError
-from ._scalars import as_number, check, descent_gradient, is_on, largest, one_element, root, sign
+from ._scalars import as_number, check, descent_gradient, is_on, largest, minus, one_element, plus, root, sign
 from .optimizer import Optimizer, Params, State
 
 __all__ = ["AMSGrad", "Adam", "AdamW", "Yogi", "check_betas"]
@@ -99,8 +99,8 @@ class Adam(Optimizer):
         """Return ``x - lr * m̂ / (√v̂ + eps)``."""
         x, g = decayed(x, g, s)
         beta1, beta2 = s.betas
-        m = beta1 * state["exp_avg"] + (1 - beta1) * g
-        v = beta2 * state["exp_avg_sq"] + (1 - beta2) * (g * g)
+        m = plus(beta1 * state["exp_avg"], (1 - beta1) * g)
+        v = plus(beta2 * state["exp_avg_sq"], (1 - beta2) * (g * g))
         new = {"exp_avg": m, "exp_avg_sq": v}
         if s.amsgrad:  # the maximum is over the raw v, which is corrected afterwards
             v = largest(state["max_exp_avg_sq"], v)
@@ -120,7 +120,7 @@ def decayed(x: Any, g: Any, s: Any) -> tuple[Any, Any]:
 def corrected_step(x: Any, m: Any, v: Any, s: Any, t: Any) -> Any:
     """Return ``x - lr * m̂ / (√v̂ + eps)`` with ``m̂ = m / (1-β₁ᵗ)`` and ``v̂ = v / (1-β₂ᵗ)``."""
     beta1, beta2 = s.betas
-    return x - (s.lr / (1 - beta1**t)) * (m / (root(v) / root(1 - beta2**t) + s.eps))
+    return minus(x, (s.lr / (1 - beta1**t)) * (m / (root(v) / root(1 - beta2**t) + s.eps)))
 
 
 class AdamW(Adam):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError
-from ._scalars import check, descent_gradient, is_on, one_element
+from ._scalars import check, descent_gradient, is_on, minus, one_element, plus
 from .optimizer import Optimizer, Params, State
 
 __all__ = ["SGD"]
@@ -95,13 +95,13 @@ class SGD(Optimizer):
         """Return ``x - lr * v``."""
         g = descent_gradient(x, g, s)
         if not is_on(s.momentum):
-            return x - s.lr * g, state
+            return minus(x, s.lr * g), state
         v = state.get("momentum_buffer")
         if s.velocity == "lr_inside":
             g = s.lr * g
         if v is None:
             v = g
         else:
-            v = s.momentum * v + ((1 - s.dampening) * g if is_on(s.dampening) else g)
+            v = plus(s.momentum * v, (1 - s.dampening) * g if is_on(s.dampening) else g)
         d = g + s.momentum * v if s.nesterov else v
-        return x - (d if s.velocity == "lr_inside" else s.lr * d), {"momentum_buffer": v}
+        return (x - d if s.velocity == "lr_inside" else minus(x, s.lr * d)), {"momentum_buffer": v}
