@@ -19,6 +19,9 @@ CONVOLUTIONS = [  # dims, channels, outputs, kernel, sizes, stride, padding, dil
 ]
 
 
+N = 256  # with a stride, the kernels' rows are as long as the batch
+
+
 def _both(monkeypatch, call):
     pytest.importorskip("numba")
     results = []
@@ -42,11 +45,11 @@ def test_both_forms_of_convolution_agree(monkeypatch, case, dtype):
     _, channels, outs, kernel, sizes, *settings, groups = case
     settings = (*settings, groups)
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((64, channels, *sizes)).astype(dtype)
+    x = rng.standard_normal((N, channels, *sizes)).astype(dtype)
     w = rng.standard_normal((outs, channels // groups, *kernel)).astype(dtype)
     b = rng.standard_normal(outs).astype(dtype)
     out = tuple(_conv_arrays.out_size(*a) for a in zip(sizes, kernel, *settings[:3], strict=True))
-    g = rng.standard_normal((64, outs, *out)).astype(dtype)
+    g = rng.standard_normal((N, outs, *out)).astype(dtype)
 
     def call():
         return (
@@ -59,7 +62,7 @@ def test_both_forms_of_convolution_agree(monkeypatch, case, dtype):
     _agree(first, second, dtype)
     if dtype == np.float64:  # the three are each other's transposes
         out, back, weight = first
-        shift = (b * g.reshape(64, outs, -1).sum((0, 2))).sum()
+        shift = (b * g.reshape(N, outs, -1).sum((0, 2))).sum()
         np.testing.assert_allclose((g * out).sum() - shift, (x * back).sum())
         np.testing.assert_allclose((w * weight).sum(), (x * back).sum())
 

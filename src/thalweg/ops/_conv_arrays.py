@@ -40,8 +40,15 @@ def out_size(size: int, k: int, stride: int, padding: int, dilation: int) -> int
     return (size + 2 * padding - dilation * (k - 1) - 1) // stride + 1
 
 
-def _worth(n: int, channels: int, row: int, multiplications: int, dtype: Any) -> bool:
-    return multiplications >= ENOUGH and row >= 64 and dtype.kind == "f" and kernels() is not None
+def _worth(n: int, out: tuple[int, ...], w_shape: tuple[int, ...], stride: tuple[int, ...], dtype: Any) -> bool:
+    """Whether a kernel is faster than BLAS: enough work, rows that are long, and more than one tap per channel.
+
+    With a stride, rows are as long as the batch only; a single tap with many channels is a matrix product already.
+    """
+    row, least = (n * out[-1], 64) if stride[-1] == 1 else (n, 256)
+    if row < least or n * prod(out) * prod(w_shape) < ENOUGH or (prod(w_shape[2:]) == 1 and prod(w_shape[:2]) >= 256):
+        return False
+    return dtype.kind == "f" and kernels() is not None
 
 
 def _padded(x: Any, padding: tuple[int, ...]) -> Any:
@@ -141,8 +148,7 @@ def conv(x: Any, w: Any, b: Any, out: tuple[int, ...], settings: Settings) -> An
     stride, padding, dilation, groups = settings
     kernel = w.shape[2:]
     n, o = x.shape[0], w.shape[0]
-    work = n * o * prod(out) * w.shape[1] * prod(kernel)
-    if _worth(n, x.shape[1], n * (out[-1] if stride[-1] == 1 else 1), work, x.dtype):
+    if _worth(n, out, w.shape, stride, x.dtype):
         return _correlated(_inner(x, padding), w, b, out, stride, dilation, groups, False)
     result = np.empty((n, o, *out), np.result_type(x, w))
     xp = _padded(x, padding)
@@ -158,19 +164,17 @@ def conv(x: Any, w: Any, b: Any, out: tuple[int, ...], settings: Settings) -> An
     return result
 
 
-def _spread(g: Any, sizes: tuple[int, ...], kernel: tuple[int, ...], settings: Settings) -> Any:
-    """Return g as [channel, *, sample], with the zeros that make the transposed convolution one of stride 1."""
-    stride, padding, dilation, _ = settings
+def _surrounded(g: Any, sizes: tuple[int, ...], kernel: tuple[int, ...], settings: Settings) -> Any:
+    """Return g as [channel, *, sample], with the zeros around it that make the transposed convolution a plain one."""
+    _, padding, dilation, _ = settings
     lengths = [s + (k - 1) * d for s, k, d in zip(sizes, kernel, dilation, strict=True)]
     buffer = np.zeros((g.shape[1], *lengths, g.shape[0]), g.dtype)
     into, take = [slice(None)], [slice(None)]
-    for have, length, k, t, p, d in zip(g.shape[2:], lengths, kernel, stride, padding, dilation, strict=True):
+    for have, length, k, p, d in zip(g.shape[2:], lengths, kernel, padding, dilation, strict=True):
         shift = (k - 1) * d - p
-        first = max(0, -(shift // t))
-        last = min(have - 1, (length - 1 - shift) // t)
-        count = max(0, last - first + 1)
-        start = first * t + shift
-        into.append(slice(start, start + (count - 1) * t + 1, t) if count else slice(0, 0))
+        start, first = max(0, shift), max(0, -shift)
+        count = max(0, min(have - first, length - start))
+        into.append(slice(start, start + count))
         take.append(slice(first, first + count))
     buffer[tuple(into)] = np.moveaxis(g, 0, -1)[tuple(take)]
     return buffer
@@ -181,11 +185,10 @@ def conv_input(g: Any, w: Any, sizes: tuple[int, ...], settings: Settings) -> An
     stride, padding, dilation, groups = settings
     kernel, n, o = w.shape[2:], g.shape[0], w.shape[0]
     per, each = w.shape[1], o // groups
-    work = n * o * prod(g.shape[2:]) * per * prod(kernel)
-    if _worth(n, o, n * sizes[-1], work, g.dtype):
+    if prod(stride) == 1 and _worth(n, sizes, w.shape, stride, g.dtype):
         turned = w.reshape(groups, each, per, *kernel).swapaxes(1, 2).reshape(groups * per, each, *kernel)
         one = (1,) * len(kernel)
-        return _correlated(_spread(g, sizes, kernel, settings), turned, None, sizes, one, dilation, groups, True)
+        return _correlated(_surrounded(g, sizes, kernel, settings), turned, None, sizes, one, dilation, groups, True)
     full = tuple(s + 2 * p for s, p in zip(sizes, padding, strict=True))
     result = np.zeros((n, groups * per, *full), np.result_type(g, w))
     out = g.shape[2:]
@@ -213,8 +216,7 @@ def conv_weight(g: Any, x: Any, kernel: tuple[int, ...], settings: Settings) -> 
     stride, padding, dilation, groups = settings
     n, o, out = g.shape[0], g.shape[1], g.shape[2:]
     per, each = x.shape[1] // groups, o // groups
-    work = n * o * prod(out) * per * prod(kernel)
-    if _worth(n, o, n * (out[-1] if stride[-1] == 1 else 1), work, g.dtype) and o * per * prod(kernel) < 1 << 18:
+    if _worth(n, out, (o, per, *kernel), stride, g.dtype) and o * per * prod(kernel) < 1 << 18:
         inner, turned = _inner(x, padding), _inner(g, ())
         taps, rows = _offsets(per, inner.shape[1:-1], kernel, dilation, stride, out, n, False)
         turned = turned.reshape(o, len(rows), -1)
