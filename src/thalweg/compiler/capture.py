@@ -7,6 +7,7 @@ that were there before are inputs; those that were written are state. What Pytho
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -388,9 +389,18 @@ def _groups(optimizer: Any) -> Callable[[], bool]:
                 switches[key] = _is_zero(value)
         seen.append((group, params, fixed, switches))
 
+    held: list[Any] = []  # the objects seen last: while they are the same ones, nothing has to be compared
+
     def same() -> bool:
-        if len(optimizer.param_groups) != len(seen):
+        present_objects = [x for group in optimizer.param_groups for x in (*group.values(), *group["params"])]
+        if len(held) == len(present_objects) and all(map(operator.is_, held, present_objects)):
+            return True
+        if len(optimizer.param_groups) != len(seen) or not compared():
             return False
+        held[:] = present_objects
+        return True
+
+    def compared() -> bool:
         for present, (group, params, fixed, switches) in zip(optimizer.param_groups, seen, strict=True):
             if present is not group or len(group["params"]) != len(params):
                 return False

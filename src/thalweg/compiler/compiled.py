@@ -446,9 +446,10 @@ def _data(arrays: tuple[Any, ...], order: Any, steps: int | None, who: str) -> t
     if not data:
         raise ArgumentError(f"{who}: order picks rows of arrays, and no array was given.")
     shortest = min(len(a) if a.ndim else 0 for a in data)
-    if rows.size and (rows.min() < 0 or rows.max() >= shortest):
+    rows = np.ascontiguousarray(rows, np.int64)
+    if rows.size and rows.view(np.uint64).max() >= shortest:  # negative ones are large there
         raise ShapeError(f"{who}: order must lie in [0, {shortest - 1}], got {rows.min()} to {rows.max()}.")
-    return data, np.ascontiguousarray(rows, np.int64), rows.shape[-2]
+    return data, rows, rows.shape[-2]
 
 
 def _matrices(data: list[Array], gathered: bool) -> list[Array]:

@@ -23,6 +23,7 @@ from .scalars import NoKernel, expression, literal, suffix
 __all__ = ["LANES", "Layout", "Shape", "Unrolled", "unroll"]
 
 LANES = 32
+_AHEAD = 8  # steps whose rows are looked up together
 _LIMIT = 4000  # statements that a compiler still takes in a moment
 _MOVES = {
     "view", "permute", "transpose", "t", "unsqueeze", "squeeze", "slice", "select", "index", "cat", "stack", "alias", "clone", "flip",
@@ -503,6 +504,9 @@ class _Builder:
         body = self.lane_steps(writer, evaluator)
         for kind, count in self.crossing.items():
             lines.append(f"    q_{kind} = np.empty({count * LANES}, {kind})")
+        if self.shape.own_order:
+            rows = max((i.value.shape[0] for i in self.program.of_kind("argument") if i.value.shape), default=0)
+            lines.append(f"    q_o = np.empty({_AHEAD * rows * LANES}, i8)")
         return [*lines, "    for c in range(first, last):", *body]
 
     def lane_steps(self, writer: _Writer, evaluator: _Evaluator) -> list[str]:
@@ -578,11 +582,21 @@ class _Builder:
 
     def gather(self) -> list[str]:
         """Return the lines that copy each lane's rows side by side."""
-        lines = [f"for l in range({LANES}):", f"    r = min(c * {LANES} + l, runs - 1)"]
         arguments = self.program.of_kind("argument")
         rows = max((i.value.shape[0] for i in arguments if i.value.shape), default=0)
-        lines.append(f"    for b in range({rows}):")
-        lines.append("        o = order[r, s, b] & 0x7FFFFFFFFFFFFFFF")
+        lines = [
+            f"if s & {_AHEAD - 1} == 0:",  # the orders of a few steps at once: each lane's lie far from the next one's
+            f"    ahead = min({_AHEAD}, steps - s)",
+            f"    for l in range({LANES}):",
+            f"        r = min(c * {LANES} + l, runs - 1)",
+            "        for k in range(ahead):",
+            f"            for b in range({rows}):",
+            f"                q_o[(k * {rows} + b) * {LANES} + l] = order[r, s + k, b] & 0x7FFFFFFFFFFFFFFF",
+            f"for b in range({rows}):",
+            f"    q = q_o[((s & {_AHEAD - 1}) * {rows} + b) * {LANES} :][:{LANES}]",
+            f"    for l in range({LANES}):",
+            "        o = q[l]",
+        ]
         for given in arguments:
             size = self.row_size(given)
             name = given.source
