@@ -44,8 +44,9 @@ def get_num_threads() -> int:
 
 def set_num_threads(count: int) -> None:
     """Let compiled code use `count` threads (products of large matrices are NumPy's, which has its own setting)."""
-    if not isinstance(count, int) or count < 1:
-        raise ArgumentError(f"set_num_threads: an integer >= 1 is required, got {count!r}.")
+    given: Any = count
+    if not isinstance(given, int) or given < 1:
+        raise ArgumentError(f"set_num_threads: an integer >= 1 is required, got {given!r}.")
     _count[0] = count
 
 
