@@ -81,14 +81,14 @@ def _matplotlib() -> Any:
     return matplotlib
 
 
-def save(figure: Any, stem: Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
+def save(figure: Any, stem: Path, formats: Sequence[str] = ("png", "svg"), *, dpi: int = 150) -> list[Path]:
     """Write a figure in several formats; return the files."""
     nothing = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}
     paths = []
     for kind in formats:
         out = io.BytesIO()
         with _matplotlib().rc_context(SETTINGS):
-            figure.savefig(out, format=kind, dpi=150, metadata=nothing.get(kind))
+            figure.savefig(out, format=kind, dpi=dpi, metadata=nothing.get(kind))
         paths.append(stem.with_name(f"{stem.name}.{kind}"))
         write(paths[-1], out.getvalue())
     return paths
@@ -209,10 +209,13 @@ def race_pictures(result: Result, folder: Path) -> list[Path]:
     return files
 
 
-def trace_picture(problem: FunctionProblem, traces: Sequence[Trace]) -> Any:
-    """Return the figure of paths over contours (two variables) or on the curve (one)."""
+Window = tuple[tuple[float, float], tuple[float, float]]
+
+
+def trace_picture(problem: FunctionProblem, traces: Sequence[Trace], window: Window | None = None) -> Any:
+    """Return the figure of paths over contours (two variables, in `window` if given) or on the curve (one)."""
     with _matplotlib().rc_context(SETTINGS):
-        return _curve(problem, traces) if problem.dimension == 1 else _contours(problem, traces)
+        return _curve(problem, traces) if problem.dimension == 1 else _contours(problem, traces, window)
 
 
 def _window(problem: FunctionProblem, traces: Sequence[Trace], axis: int) -> tuple[float, float]:
@@ -259,9 +262,9 @@ def _legend(figure: Any, traces: Sequence[Trace]) -> None:
     figure.legend(loc="outside lower left", frameon=False, ncols=2 if short and len(traces) > 3 else 1, fontsize=8)
 
 
-def _contours(problem: FunctionProblem, traces: Sequence[Trace]) -> Any:
+def _contours(problem: FunctionProblem, traces: Sequence[Trace], window: Window | None = None) -> Any:
     figure, axes = _figure(6.2, 4.6)
-    (a, b), (c, d) = _window(problem, traces, 0), _window(problem, traces, 1)
+    (a, b), (c, d) = window or (_window(problem, traces, 0), _window(problem, traces, 1))
     grid = np.meshgrid(np.linspace(a, b, 241), np.linspace(c, d, 241))
     values = problem.evaluate(np.stack([g.ravel() for g in grid])).reshape(grid[0].shape)
     finite = values[np.isfinite(values)]
