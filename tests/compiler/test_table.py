@@ -21,7 +21,7 @@ from thalweg.errors import CaptureError
 # Their shapes, or Python's decisions in them, depend on the elements.
 READ_VALUES = {
     "linalg.lstsq", "linalg.lstsq[residuals]", "Tensor.__getitem__[mask]", "Tensor.__setitem__[mask]", "masked_select", "nonzero",
-    "argwhere", "masked_scatter", "bincount", "bincount[weights]", "unique", "unique_consecutive", "repeat_interleave[counts]",
+    "argwhere", "masked_scatter", "bincount", "bincount[weights]", "unique", "unique_consecutive", "nn.functional.multilabel_margin_loss", "repeat_interleave[counts]",
 }  # fmt: skip
 ROWS = [row for row in all_rows() if row.name not in READ_VALUES]
 
@@ -30,7 +30,7 @@ ROWS = [row for row in all_rows() if row.name not in READ_VALUES]
 def test_what_depends_on_data_is_refused(row: Row) -> None:
     for call in row.calls()[:1]:
         tensors, function = called(row, call, False)
-        with pytest.raises(CaptureError, match=r"rows_"):
+        with pytest.raises(CaptureError, match=r"rows_|test_table"):
             capture(function, tuple(tensors), tensors)
 
 
@@ -71,7 +71,8 @@ def test_compiled_equals_eager(row: Row, single: bool, monkeypatch: pytest.Monke
     if single and not row.keeps_float32:
         pytest.skip("the row is not defined in single precision")
     python_kernels.use(monkeypatch)
-    tolerance = {"rtol": 1e-5, "atol": 1e-6} if single else {"rtol": 1e-12, "atol": 1e-12}
+    # Some gradients cancel from elements near 1 down to 1e-4, hence the absolute part.
+    tolerance = {"rtol": 1e-5, "atol": 4e-6} if single else {"rtol": 1e-12, "atol": 1e-12}
     for call in row.calls():
         tensors, function = called(row, call, single)
         state = tw.get_rng_state()
