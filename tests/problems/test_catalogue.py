@@ -272,3 +272,19 @@ def test_batches_with_and_without_replacement():
     draws = np.concatenate([with_.next()[0].numpy() for _ in range(10)])
     assert len(draws) == 100
     assert 50 < len(set(draws)) < 80  # 63.4 are expected
+
+
+def test_the_catalogue_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "problems.md").read_text()
+    assert [e.name for e in PROBLEMS if f"`{e.name}`" not in page] == []
+    for row in (line for line in page.splitlines() if line.startswith("| `")):
+        name, *cells = (c.strip() for c in row.strip("|").split("|"))
+        if len(cells) == 7:
+            curvature = made(name.strip("`")).curvature()
+            assert cells[5].removesuffix(" (start)") == f"{curvature.limit:.6g}"
+
+
+def test_the_index_names_every_page():
+    docs = Path(__file__).parents[2] / "docs"
+    index = (docs / "README.md").read_text()
+    assert [p.name for p in docs.glob("*.md") if p.name != "README.md" and f"({p.name})" not in index] == []
