@@ -58,7 +58,7 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_verdicts(name):
     fun, (low, high), convex, certifiable = FUNCTIONS[name]
-    found = convexity(fun, low, high, boxes=600, chords=1500)
+    found = convexity(fun, low, high, boxes=300, chords=1500)
     if convex:
         assert found.verdict != "not convex", str(found)
         if certifiable is not None:

@@ -79,9 +79,7 @@ def histc(input: Any, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
     return apply(_histc, (TensorBase._wrap(inside),), (int(bins), low, high))
 
 
-_bincount: Primitive = Primitive(
-    "bincount", lambda x, weights, minlength: np.bincount(x, weights, minlength), arity=2
-)
+_bincount: Primitive = Primitive("bincount", lambda x, weights, minlength: np.bincount(x, weights, minlength), arity=2)
 
 
 def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Tensor:
