@@ -187,3 +187,12 @@ def test_against_cvxpy(name):
         v = cp.Variable(6)
         cp.Problem(cp.Minimize(cp.sum_squares(v - x)), rules[name](v)).solve(solver=cp.CLARABEL)
         np.testing.assert_allclose(SETS[name].project(x).numpy(), v.value, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e-3, 1.0, 1e3, 1e25])
+def test_ball_of_any_size_recorded_or_not(scale):
+    for x in points(5) * scale:
+        plain = c.project_l2_ball(x, scale).numpy()
+        recorded = c.project_l2_ball(tw.tensor(x, requires_grad=True), scale).detach().numpy()
+        np.testing.assert_allclose(plain, recorded, rtol=1e-14)
+        np.testing.assert_allclose(plain, x * min(1, scale / np.linalg.norm(x)), rtol=1e-14)

@@ -93,6 +93,11 @@ def project_l2_ball(x: Any, radius: Any = 1.0, center: Any = 0.0) -> Tensor:
     t = _floating(x)
     center = _like(center, t)
     moved = isinstance(center, TensorBase) or center != 0
+    if not moved and t.ndim == 1 and isinstance(radius, (int, float)) and not t.requires_grad and not current().special:
+        squared = float(np.dot(t._data, t._data))
+        if 1e-30 < squared < 1e30:  # one vector, nothing to record: two passes over memory
+            factor = min(1.0, radius / squared**0.5)
+            return Tensor._wrap(t._data * t._data.dtype.type(factor))  # type: ignore[return-value]
     d: Any = t - center if moved else t
     largest = float(np.abs(d._data).max()) if d._data.size else 0.0
     # Scaling first keeps the squares from overflowing (1e30 in float32) or vanishing.
