@@ -216,3 +216,14 @@ def test_gershgorin_and_scaling():
     assert turned["after"] == pytest.approx(20.0)
     with pytest.raises(ArgumentError, match="square"):
         a.gershgorin(np.ones((2, 3)))
+
+
+def test_lanczos_may_stop_when_one_end_is_known():
+    values = np.geomspace(1e-3, 50, 100)
+    both = a.lanczos(lambda v: values * v, 100, tol=1e-6)
+    for end, place in (("largest", -1), ("smallest", 0)):
+        one = a.lanczos(lambda v: values * v, 100, tol=1e-6, end=end)
+        assert one.values[place] == pytest.approx(values[place], abs=50e-6)
+        assert one.products <= both.products
+    with pytest.raises(ValueError, match="end must be"):
+        a.lanczos(lambda v: v, 3, end="left")

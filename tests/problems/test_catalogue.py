@@ -193,7 +193,7 @@ def test_quadratic_deep_has_its_spectrum_and_its_minimum():
     with tw.no_grad():
         instance.parameters[0].copy_(tw.tensor(problem.minimiser))
     assert problem.value(instance) == problem.optimum
-    loss = instance.loss(tw.tensor(problem.shifts))
+    loss = instance.loss(*(tw.tensor(a) for a in problem.arrays))
     loss.backward()
     assert loss.item() == pytest.approx(problem.optimum)
     assert np.abs(instance.parameters[0].grad.numpy()).max() < 1e-12

@@ -101,6 +101,7 @@ class QuadraticDeep(Problem):
         A = (turn * self.eigenvalues) @ turn.T
         self.matrix = (A + A.T) / 2
         self.shifts = noise * rng.standard_normal((rows, 100))
+        self.squares = np.einsum("ni,ni->n", self.shifts @ self.matrix, self.shifts)
         self.minimiser = self.shifts.mean(0)
         apart = self.shifts - self.minimiser
         self.optimum = float(np.einsum("ni,ij,nj->", apart, self.matrix, apart, optimize=True) / (2 * rows))
@@ -118,17 +119,19 @@ class QuadraticDeep(Problem):
 
     @property
     def arrays(self) -> tuple[Array, ...]:
-        """The shifts [n, 100]."""
-        return (self.shifts,)
+        """The shifts θ [n, 100] and θᵀAθ [n], which their mean loss needs."""
+        return (self.shifts, self.squares)
 
     def instance(self, rng: np.random.Generator) -> Instance:
         """Return x = 1, with the loss of a batch of shifts."""
         x = leaf(np.ones(100), self.dtype)
         A = self.matrix
 
-        def loss(shifts: Tensor) -> Tensor:
-            z = x - shifts
-            return ((z @ A) * z).sum() / (2 * len(shifts))
+        def loss(shifts: Tensor, squares: Tensor) -> Tensor:
+            centre = shifts.mean(0)
+            z = x - centre
+            apart = squares.mean() - centre @ A @ centre
+            return (z @ A @ z + apart) / 2
 
         return Instance([x], loss)
 
