@@ -1,5 +1,7 @@
 """Projections of a million elements against plain NumPy statements: ``python -m benchmarks.projections``."""
 
+from functools import partial
+
 import numpy as np
 
 import thalweg as tw
@@ -35,7 +37,7 @@ def main():
             ("L1 ball, inside", c.project_l1_ball, l1_ball, 1e7),
         ):
             np.testing.assert_allclose(ours(t, r).numpy(), plain(x, r), atol=1e-5)
-            print(line(f"{name}, {np.dtype(kind).name}", ratio(lambda: ours(t, r), lambda: plain(x, r)), 1.5))
+            print(line(f"{name}, {np.dtype(kind).name}", ratio(partial(ours, t, r), partial(plain, x, r)), 1.5))
 
 
 if __name__ == "__main__":
