@@ -12,7 +12,7 @@ from ..core import dtype as _dtype
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError
 
-__all__ = ["as_tensor", "blocks_of", "dims", "need_tensor", "one_dim", "piece", "reduced_dims", "shape_of", "zeros_for"]
+__all__ = ["as_tensor", "dims", "need_tensor", "one_dim", "piece", "reduced_dims", "shape_of", "zeros_for"]
 
 
 def as_tensor(x: Any, who: str = "input") -> TensorBase:
@@ -52,19 +52,6 @@ def one_dim(dim: Any, ndim: int, who: str) -> int:
 def piece(axis: int, part: Any) -> tuple[Any, ...]:
     """Return the index that takes `part` of one dim and all of the others."""
     return (slice(None),) * axis + (part, Ellipsis)
-
-
-def blocks_of(x: Any, axes: tuple[int, ...]) -> list[slice]:
-    """Return slices of the first dim of an array that is reduced over `axes`, each small enough for the cache.
-
-    A formula of several steps goes through them one by one: its temporary arrays then never reach main memory,
-    which takes longer than computing them. One slice for all where the first dim is itself reduced.
-    """
-    n = x.shape[0] if x.ndim else 1
-    if 0 in axes or x.size <= 65536:
-        return [slice(None)]
-    step = max(1, n * 32768 // x.size)
-    return [slice(k, k + step) for k in range(0, n, step)]
 
 
 def zeros_for(g: Any, shape: tuple[int, ...] = ()) -> np.ndarray[Any, Any]:

@@ -11,7 +11,8 @@ from ..core.moves import CAST, EXPAND
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError
-from ._coerce import as_tensor, blocks_of, one_dim, reduced_dims
+from ._blocks import each_block
+from ._coerce import as_tensor, one_dim, reduced_dims
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -234,13 +235,16 @@ def _logsumexp_forward(x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
     if not x.size:
         return np.log(_add_reduce(x, axes, None, None, keepdim))
     total = np.empty(kept(x.shape, axes), x.dtype)
-    for block in blocks_of(x, axes):
+
+    def work(block: slice) -> None:
         part = x[block] if x.ndim else x
         top = _maximum_reduce(part, axes, None, None, True)
         top = np.where(np.isfinite(top), top, x.dtype.type(0))
         shifted = np.asarray(part - top)
         np.exp(shifted, out=shifted)
         total[block if x.ndim else ...] = np.log(_add_reduce(shifted, axes, None, None, True)) + top
+
+    each_block(x, axes, work)
     return total if keepdim else total.reshape(tuple(n for k, n in enumerate(x.shape) if k not in axes))
 
 
@@ -255,10 +259,13 @@ def _logsumexp_rule(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
     ):  # without temporary arrays, which cost more than the sums
         found = np.empty(x.shape, x.dtype)
         out, g = np.where(np.isinf(out), out.dtype.type(0), out), g.reshape(shape)
-        for block in blocks_of(x, axes):
+
+        def work(block: slice) -> None:
             z = np.subtract(x[block], out[block], out=found[block])
             np.exp(z, out=z)
             z *= g[block]
+
+        each_block(x, axes, work)
         return found
     gap = x - _where((out == float("inf")) | (out == -float("inf")), 0.0, out)
     return g.reshape(shape) * _exp(gap)

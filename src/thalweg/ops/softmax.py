@@ -8,7 +8,8 @@ import numpy as np
 
 from ..core.primitive import Primitive, apply
 from ..errors import DTypeError
-from ._coerce import as_tensor, blocks_of, one_dim
+from ._blocks import each_block
+from ._coerce import as_tensor, one_dim
 from .pointwise import exp
 from .reduce import converted
 
@@ -27,10 +28,14 @@ def _softmax_forward(x: Any, axis: int) -> Any:
     if x.ndim == 0:
         return np.ones_like(x)
     out = np.empty(x.shape, x.dtype)
-    for block in blocks_of(x, (axis,)) if x.size else ():
+
+    def work(block: slice) -> None:
         z = _shifted(x[block], axis, out[block])
         np.exp(z, out=z)
         z /= np.add.reduce(z, axis=axis, keepdims=True)
+
+    if x.size:
+        each_block(x, (axis,), work)
     return out
 
 
@@ -38,9 +43,13 @@ def _log_softmax_forward(x: Any, axis: int) -> Any:
     if x.ndim == 0:
         return np.zeros_like(x)
     out = np.empty(x.shape, x.dtype)
-    for block in blocks_of(x, (axis,)) if x.size else ():
+
+    def work(block: slice) -> None:
         z = _shifted(x[block], axis, out[block])
         z -= np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True))
+
+    if x.size:
+        each_block(x, (axis,), work)
     return out
 
 
@@ -52,11 +61,14 @@ def _softmax_rule(g: Any, out: Any, axis: int) -> Any:
     if not (isinstance(g, np.ndarray) and isinstance(out, np.ndarray) and out.ndim):
         return (g - _over(g * out, axis)) * out
     found = np.empty(out.shape, out.dtype)
-    for block in blocks_of(out, (axis,)):
+
+    def work(block: slice) -> None:
         y, z = out[block], found[block]
         np.multiply(g[block], y, out=z)
         total = np.add.reduce(z, axis=axis, keepdims=True)
         np.multiply(np.subtract(g[block], total, out=z), y, out=z)
+
+    each_block(out, (axis,), work)
     return found
 
 
@@ -64,10 +76,13 @@ def _log_softmax_rule(g: Any, out: Any, axis: int) -> Any:
     if not (isinstance(g, np.ndarray) and isinstance(out, np.ndarray) and out.ndim):
         return g - (np.exp(out) if isinstance(out, np.ndarray) else exp(out)) * _over(g, axis)
     found = np.empty(out.shape, out.dtype)
-    for block in blocks_of(out, (axis,)):
+
+    def work(block: slice) -> None:
         z = np.exp(out[block], out=found[block])
         z *= np.add.reduce(g[block], axis=axis, keepdims=True)
         np.subtract(g[block], z, out=z)
+
+    each_block(out, (axis,), work)
     return found
 
 

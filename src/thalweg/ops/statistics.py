@@ -11,7 +11,8 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
 from . import return_types
-from ._coerce import as_tensor, blocks_of, one_dim, reduced_dims
+from ._blocks import each_block
+from ._coerce import as_tensor, one_dim, reduced_dims
 from .extremes import along_one, share, value_rule
 from .gather import gather
 from .reduce import _add_reduce, as_float, kept, need_float, reduced_count
@@ -40,9 +41,12 @@ def _var_forward(x: Any, axes: tuple[int, ...], keepdim: bool, correction: float
         out = np.asarray(total / divisor)
         return out.reshape((1,) * x.ndim) if keepdim else out
     out = np.empty(kept(x.shape, axes), x.dtype)
-    for block in blocks_of(x, axes):
+
+    def work(block: slice) -> None:
         d = np.asarray(_centred(x[block], axes))
         out[block] = _add_reduce(np.multiply(d, d, out=d), axes, None, None, True) / divisor
+
+    each_block(x, axes, work)
     return out if keepdim else out.reshape(tuple(n for k, n in enumerate(x.shape) if k not in axes))
 
 
