@@ -17,6 +17,7 @@ from ..core.moves import COPY_SLICES, sum_to
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
+from ._blocks import each_block
 from ._coerce import as_tensor, one_dim, piece, zeros_for
 from .arithmetic import where
 from .reduce import converted
@@ -92,16 +93,32 @@ class _IndexType(DTypeError, IndexError):
 
 
 def _gather_forward(x: Any, index: Any, axis: int) -> Any:
-    return x.reshape(-1)[positions(index, axis, x.shape)]
+    if axis == 0 or index.shape[0] != x.shape[0]:
+        return x.reshape(-1).take(positions(index, axis, x.shape))
+    out = np.empty(index.shape, x.dtype)
+
+    def work(block: slice) -> None:  # rows do not mix, so places within a block are enough
+        part = np.ascontiguousarray(x[block])
+        part.reshape(-1).take(positions(index[block], axis, part.shape), out=out[block], mode="clip")
+
+    each_block(index, (axis,), work)
+    return out
 
 
 def _scatter_sum_forward(g: Any, index: Any, axis: int, shape: tuple[int, ...]) -> Any:
     out = np.zeros(math.prod(shape), g.dtype)
-    at = positions(index, axis, shape)
     if index.shape[axis] == 1:  # then no place occurs twice
-        out[at] = g
+        out[positions(index, axis, shape)] = g
+    elif axis == 0 or index.shape[0] != shape[0]:
+        np.add.at(out, positions(index, axis, shape).reshape(-1), g.reshape(-1))
     else:
-        np.add.at(out, at.reshape(-1), g.reshape(-1))
+        rows = out.reshape(shape)
+
+        def work(block: slice) -> None:
+            part = rows[block]
+            np.add.at(part.reshape(-1), positions(index[block], axis, part.shape).reshape(-1), g[block].reshape(-1))
+
+        each_block(index, (axis,), work)
     return out.reshape(shape)
 
 
