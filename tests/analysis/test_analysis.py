@@ -227,3 +227,20 @@ def test_lanczos_may_stop_when_one_end_is_known():
         assert one.products <= both.products
     with pytest.raises(ValueError, match="end must be"):
         a.lanczos(lambda v: v, 3, end="left")
+
+
+def test_lanczos_on_the_last_layer_of_lenet_agrees_with_its_dense_hessian():
+    from thalweg.problems.networks import lenet_module
+
+    tw.manual_seed(0)
+    model = lenet_module()
+    rng = np.random.default_rng(0)
+    x = tw.tensor(rng.random((32, 1, 28, 28), dtype=np.float32))
+    y = tw.tensor(rng.integers(0, 10, 32))
+    body, head = model[:-1].double(), model[-1].double()
+    with tw.no_grad():
+        seen = body(x.double())
+    product, n = a.hessian_product(lambda: tw.nn.functional.cross_entropy(head(seen), y), list(head.parameters()))
+    values = np.linalg.eigvalsh(np.array([product(row) for row in np.eye(n)]))
+    found = a.lanczos(product, n, steps=200)
+    np.testing.assert_allclose([found.smallest, found.largest], values[[0, -1]], atol=1e-6)
