@@ -48,7 +48,7 @@ def main() -> None:
     head = "| schedule | training loss | training accuracy | test accuracy | best test accuracy |"
     table = "\n".join([head, "|---|---|---|---|---|", *rows])
     print(table)
-    if not given.quick:
+    if not given.quick:  # a page is worth writing for the whole data only
         (HERE / "lenet.md").write_text(PAGE.format(table=table, epochs=given.epochs))
 
 
@@ -69,6 +69,8 @@ PyTorch with the same settings), seed 1 did not; the table shows seed 1.
 
 Made by `docs/make_lenet.py` (about 8 seconds an epoch on two cores); the curves are in `lenet.json`. One of them:
 `thalweg atlas run schedules-05`, on a tenth of the data with `--quick`.
+With `--quick` all five take about two minutes; the square-root schedule is clearly last there too (test accuracy 0.74),
+while the other four lie within 0.03 of each other (0.82 to 0.85), too near to order from one start.
 """
 
 
