@@ -99,7 +99,6 @@ def critical_points(
 def _gradient_zero(f: Objective, x: Array, tol: float) -> Array | None:
     """Newton on the gradient, each step shortened until the gradient shrinks."""
     g = f.grad(x).copy()
-    lam = 0.0
     for _ in range(100):
         size = float(np.linalg.norm(g))
         if not np.isfinite(size):
@@ -109,7 +108,7 @@ def _gradient_zero(f: Objective, x: Array, tol: float) -> Array | None:
         h = f.hessian(x)
         if not np.isfinite(h).all():
             return None
-        step = -np.linalg.lstsq(h.T @ h + lam * np.eye(x.size), h.T @ g, rcond=None)[0]
+        step = -np.linalg.lstsq(h.T @ h, h.T @ g, rcond=None)[0]
         a = 1.0
         for _ in range(30):
             new = f.grad(x + a * step).copy()

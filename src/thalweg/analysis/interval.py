@@ -134,23 +134,13 @@ def power(x: Interval, n: float) -> Interval:
             size = Interval(low, np.maximum(np.abs(x.lo), np.abs(x.hi)))
         else:
             size = x
-        result = size
         if n > 64:
             return _widened(size.lo**n, size.hi**n, 8)
+        if not (size.lo >= 0).all():  # an odd power increases: bound the ends apart
+            return Interval(_odd(x.lo, n, -1), _odd(x.hi, n, 1))
+        result = size
         for _ in range(int(n) - 1):
-            if n % 2 == 0:
-                result = mul(result, size)
-            else:  # odd powers increase: bound the ends apart
-                result = Interval(
-                    mul(Interval.exactly(result.lo), Interval.exactly(x.lo)).lo
-                    if (x.lo >= 0).all()
-                    else _odd(x.lo, n, -1),
-                    mul(Interval.exactly(result.hi), Interval.exactly(x.hi)).hi
-                    if (x.lo >= 0).all()
-                    else _odd(x.hi, n, 1),
-                )
-                if not (x.lo >= 0).all():
-                    return result
+            result = mul(result, size)
         return result
     if float(n).is_integer():
         return reciprocal(power(x, -n))
