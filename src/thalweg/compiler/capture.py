@@ -31,11 +31,12 @@ _NUMBERS = (int, float, bool)
 class Guard:
     """A condition on the world outside under which a captured program is still right."""
 
-    __slots__ = ("holds", "what")
+    __slots__ = ("holds", "tensor", "what")
 
-    def __init__(self, what: str, holds: Callable[[], bool]) -> None:
+    def __init__(self, what: str, holds: Callable[[], bool], tensor: Any = None) -> None:
         self.what = what
         self.holds = holds
+        self.tensor = tensor  # where it speaks of one tensor's memory and kind
 
 
 class Captured:
@@ -355,10 +356,11 @@ def _tensor_guard(tensor: TensorBase) -> Guard:
 
     def holds() -> bool:
         data = tensor._data
-        same = data.shape == shape and data.dtype == kind and data.strides == strides
-        return same and (tensor._node is not None) is needs
+        if (tensor._node is not None) is not needs or data.shape != shape:
+            return False
+        return data.strides == strides and data.dtype == kind
 
-    return Guard(f"a tensor of shape {shape} changed its shape, dtype or requires_grad", holds)
+    return Guard(f"a tensor of shape {shape} changed its shape, dtype or requires_grad", holds, tensor)
 
 
 def _parts(module: Any) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .cache import Kernel, load
-from .program import Array, Input, Program, Write
+from .program import Array, Program, Write
 from .scalars import NoKernel
 from .threads import run_parts
 from .unroll import LANES, Layout, Shape, unroll
@@ -22,18 +22,31 @@ _FLAT = np.zeros((1, 1), np.int64)
 class _Frame:
     """The memory of one run: the packed states, and where each tensor's elements lie in them."""
 
-    __slots__ = ("packed", "reads", "writes")
+    __slots__ = ("grads", "packed", "reads", "writes")
 
     def __init__(self, program: Program, layout: Layout) -> None:
         packed: dict[str, Array] = {kind: np.zeros(size, _DTYPES[kind]) for kind, size in layout.sizes.items()}
         self.packed = tuple(packed.values())
         places = {(i.kind, id(i.source)): (i, place) for i, place in layout.views(packed)}
         known = {id(i) for i in program.inputs}
-        self.reads = [(i, place) for i, place in places.values() if id(i) in known]
+        read = [(i, place) for i, place in places.values() if id(i) in known]
+        self.reads = [(i.source, place) for i, place in read if i.kind == "tensor"]
+        self.grads = [(i.source, place) for i, place in read if i.kind == "grad"]
         self.writes: list[tuple[Write, Array]] = []
         for write in program.writes:
             if write.value is not None:
                 self.writes.append((write, places[write.kind, id(write.source)][1]))
+
+
+class _Loop:
+    """The function of one shape of loop, and memory of runs that are over."""
+
+    __slots__ = ("frames", "kernel", "layout")
+
+    def __init__(self, kernel: Kernel, layout: Layout) -> None:
+        self.kernel = kernel
+        self.layout = layout
+        self.frames: list[_Frame] = []
 
 
 class SmallProgram:
@@ -42,7 +55,7 @@ class SmallProgram:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._made: dict[Shape, tuple[Kernel, Layout]] = {}
-        self._frames: dict[Shape, list[_Frame]] = {}
+        self._loops: dict[tuple[bool, frozenset[int]], _Loop] = {}
         self.sources: dict[Shape, str] = {}
         self.statements = 0
         self.prepare(Shape(gathered=False))  # raises NoKernel if it cannot be
@@ -73,17 +86,16 @@ class SmallProgram:
                 packed[kind][at : at + array.size] = array.reshape(-1)
         return packed
 
-    def frame(self, shape: Shape, layout: Layout) -> _Frame:
-        """Return memory for one run, left by an earlier one if possible."""
-        waiting = self._frames.setdefault(shape, [])
-        try:
-            return waiting.pop()
-        except IndexError:
-            return _Frame(self.program, layout)
+    def single(self, gathered: bool, stepped: frozenset[int]) -> _Loop:
+        """Return the loop of one run."""
+        loop = self._loops.get((gathered, stepped))
+        if loop is None:
+            made = self.prepare(Shape(gathered=gathered, stepped=stepped))
+            loop = self._loops[gathered, stepped] = _Loop(*made)
+        return loop
 
     def run(
         self,
-        env: Callable[[Input], Array],
         data: Sequence[Array],
         order: Array | None,
         steps: int,
@@ -95,14 +107,16 @@ class SmallProgram:
 
         An interrupt arrives between two slices of steps, and then what the last complete slice left is handed over.
 
-        `env` gives the present elements of a state; `data` are matrices, of rows to be gathered by `order` or with one
+        `data` are matrices, of rows to be gathered by `order` or with one
         row per step; `settings` has one row, or one per step for those in `stepped`.
         """
-        shape = Shape(gathered=order is not None, stepped=stepped)
-        kernel, layout = self.prepare(shape)
-        frame = self.frame(shape, layout)
-        for given, place in frame.reads:
-            place[...] = env(given)
+        loop = self.single(order is not None, stepped)
+        kernel, frames = loop.kernel, loop.frames
+        frame = frames.pop() if frames else _Frame(self.program, loop.layout)
+        for tensor, place in frame.reads:
+            place[...] = tensor._data
+        for tensor, place in frame.grads:
+            place[...] = tensor._grad._data
         outs = [np.empty((steps, size), dtype) for _, dtype, size in self.results]
         args = (*frame.packed, settings, _FLAT if order is None else order, *data, *outs)
         done = 0
@@ -114,7 +128,7 @@ class SmallProgram:
         finally:
             if done:
                 leave(frame.writes)
-                self._frames[shape].append(frame)
+                frames.append(frame)
         return [out.reshape((steps, *form)) for out, (form, _, _) in zip(outs, self.results, strict=True)]
 
     def sweep(

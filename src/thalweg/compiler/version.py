@@ -1,0 +1,152 @@
+"""One captured program of a function: whether it still holds, what it reads, what it leaves behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.tensor import TensorBase
+from .capture import Captured
+from .interpret import interpret
+from .passes import eliminate_dead, optimize
+from .program import Array, Program, Write
+from .scalars import NoKernel
+
+__all__ = ["Kept", "Version"]
+
+
+class Version:
+    """One captured program of a function, ready to run."""
+
+    def __init__(self, captured: Captured, key: Any, strict: bool) -> None:
+        self.captured = captured
+        self.key = key
+        self.raw = captured.program
+        self.program = optimize(captured.program)
+        self.inputs = self.program.inputs
+        self.settings = self.program.of_kind("setting")
+        self.guards = [g for g in captured.guards if g.tensor is None]
+        self.tensor_guards = [g for g in captured.guards if g.tensor is not None]
+        self.seen: list[tuple[Any, Any, Any]] = []  # tensors found right, with their memory and node
+        self.decided: tuple[Any, ...] | None = None
+        self.bases = [(w, w.source) for w in self.program.writes]
+        self.cleared = [w.source for w in self.program.writes if w.value is None]
+        self.notes: list[str] = []
+        self.small: Any = None
+        self.big: Any = None
+        try:
+            from .small import SmallProgram
+
+            self.small = SmallProgram(self.program)
+        except NoKernel as reason:
+            self.notes.append(f"not unrolled: {reason}")
+        if self.small is None:
+            from .plan import Plan
+
+            self.big = Plan(self.program, strict)
+            self.notes += self.big.notes
+
+    # Guards
+
+    def broken(self) -> str | None:
+        """Return the first condition that no longer holds, or None."""
+        for guard in self.guards:
+            if not guard.holds():
+                return guard.what
+        for tensor, data, node in self.seen:
+            if tensor._data is not data or tensor._node is not node:
+                break
+        else:
+            if self.seen:
+                return self._undecided()
+        for guard in self.tensor_guards:
+            if not guard.holds():
+                self.seen = []
+                return guard.what
+        self.seen = [(g.tensor, g.tensor._data, g.tensor._node) for g in self.tensor_guards]
+        return self._undecided()
+
+    def _undecided(self) -> str | None:
+        if self.captured.decisions and not self.decides(self.read_settings()[0]):
+            return "a decision of Python on a setting came out differently"
+        return None
+
+    def decides(self, settings: Array) -> bool:
+        """Return whether Python would decide on these settings as it did when captured."""
+        if self.decided == tuple(settings):
+            return True
+        decisions = self.captured.decisions
+        part = eliminate_dead(Program(self.raw.inputs, self.raw.operations, [value for value, _ in decisions], []))
+        part.inputs = [i for i in part.inputs if i.kind in ("setting", "constant")]
+        places = {id(i.value): k for k, i in enumerate(self.settings)}
+        given = [
+            i.source
+            if i.kind == "constant"
+            else np.asarray(settings[places[id(i.value)]] if id(i.value) in places else _number(i.source))
+            for i in part.inputs
+        ]
+        found, _ = interpret(part, given)
+        if all(bool(f) is wanted for f, (_, wanted) in zip(found, decisions, strict=True)):
+            self.decided = tuple(settings)
+            return True
+        return False
+
+    # What is there before a call
+
+    def read_settings(self) -> Array:
+        """Return the present numbers of the groups, as a row."""
+        return np.array([[_number(given.source) for given in self.settings]])
+
+    def environment(self) -> dict[int, Array]:
+        """Return the present elements of every tensor that the program reads."""
+        env = {}
+        for given in self.inputs:
+            if given.kind == "tensor":
+                env[id(given)] = given.source._data
+            elif given.kind == "grad":
+                env[id(given)] = given.source._grad._data
+        return env
+
+    def leave(self, found: list[tuple[Write, Array]]) -> None:
+        """Write what a run left behind into the tensors."""
+        for write, array in found:
+            tensor = write.source
+            if write.kind == "tensor":
+                tensor._data[...] = array
+                counter = tensor._version_list
+                if counter is not None:
+                    counter[0] += 1
+            else:
+                tensor._grad = TensorBase._wrap(array.copy())
+        for tensor in self.cleared:
+            tensor._grad = None
+
+
+def _number(source: tuple[dict[str, Any], str, int | None]) -> float:
+    group, key, index = source
+    value = group[key] if index is None else group[key][index]
+    if type(value) is float:
+        return value
+    return float(value._data) if isinstance(value, TensorBase) else float(value)
+
+
+class Kept:
+    """Copies of everything that a program writes."""
+
+    def __init__(self, version: Version) -> None:
+        self.arrays = [(t, t._data.copy()) for w, t in version.bases if w.kind == "tensor"]
+        self.starts = [(i.source, i.source._data.copy()) for i in version.inputs if i.kind == "tensor"]
+        self.grads = [(t, t._grad) for w, t in version.bases if w.kind == "grad"]
+        self.draws = [
+            (op.params[-1].generator, op.params[-1].generator.call) for op in version.program.operations if op.draws
+        ]
+
+    def restore(self) -> None:
+        """Put everything back."""
+        for tensor, array in (*self.arrays, *self.starts):
+            np.copyto(tensor._data, array)
+        for tensor, grad in self.grads:
+            tensor._grad = grad
+        for generator, call in reversed(self.draws):
+            generator.call = call
