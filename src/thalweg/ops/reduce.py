@@ -13,6 +13,7 @@ from ..core.tensor import TensorBase
 from ..errors import DTypeError
 from ._blocks import each_block
 from ._coerce import as_tensor, one_dim, reduced_dims
+from ._kernels import rows
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -229,11 +230,19 @@ def _single(dim: Any, ndim: int, who: str) -> tuple[int, ...]:
 # The logarithm of a sum of exponentials, shifted by the largest so that nothing overflows.
 
 
+def _neighbours(axes: tuple[int, ...]) -> bool:
+    return bool(axes) and axes == tuple(range(axes[0], axes[-1] + 1))
+
+
 def _logsumexp_forward(x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
     if not axes:
         return x.copy()
     if not x.size:
         return np.log(_add_reduce(x, axes, None, None, keepdim))
+    kernels = rows(x) if _neighbours(axes) else None
+    if kernels is not None:
+        found = kernels.logsumexp(x, axes[0], axes[-1])
+        return found.reshape(kept(x.shape, axes)) if keepdim else found
     total = np.empty(kept(x.shape, axes), x.dtype)
 
     def work(block: slice) -> None:
@@ -257,8 +266,11 @@ def _logsumexp_rule(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
     if (
         x.ndim and not isinstance(g, TensorBase) and not isinstance(x, TensorBase)
     ):  # without temporary arrays, which cost more than the sums
-        found = np.empty(x.shape, x.dtype)
         out, g = np.where(np.isinf(out), out.dtype.type(0), out), g.reshape(shape)
+        kernels = rows(x) if _neighbours(axes) else None
+        if kernels is not None:
+            return kernels.logsumexp_back(g, x, out, axes[0], axes[-1])
+        found = np.empty(x.shape, x.dtype)
 
         def work(block: slice) -> None:
             z = np.subtract(x[block], out[block], out=found[block])

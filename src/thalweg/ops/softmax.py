@@ -10,6 +10,7 @@ from ..core.primitive import Primitive, apply
 from ..errors import DTypeError
 from ._blocks import each_block
 from ._coerce import as_tensor, one_dim
+from ._kernels import rows
 from .pointwise import exp
 from .reduce import converted
 
@@ -27,6 +28,9 @@ def _shifted(x: Any, axis: int, out: Any) -> Any:
 def _softmax_forward(x: Any, axis: int) -> Any:
     if x.ndim == 0:
         return np.ones_like(x)
+    kernels = rows(x)
+    if kernels is not None:
+        return kernels.softmax(x, axis)
     out = np.empty(x.shape, x.dtype)
 
     def work(block: slice) -> None:
@@ -42,6 +46,9 @@ def _softmax_forward(x: Any, axis: int) -> Any:
 def _log_softmax_forward(x: Any, axis: int) -> Any:
     if x.ndim == 0:
         return np.zeros_like(x)
+    kernels = rows(x)
+    if kernels is not None:
+        return kernels.log_softmax(x, axis)
     out = np.empty(x.shape, x.dtype)
 
     def work(block: slice) -> None:
@@ -60,6 +67,9 @@ def _over(g: Any, axis: int) -> Any:
 def _softmax_rule(g: Any, out: Any, axis: int) -> Any:
     if not (isinstance(g, np.ndarray) and isinstance(out, np.ndarray) and out.ndim):
         return (g - _over(g * out, axis)) * out
+    kernels = rows(out)
+    if kernels is not None:
+        return kernels.softmax_back(g, out, axis)
     found = np.empty(out.shape, out.dtype)
 
     def work(block: slice) -> None:
@@ -75,6 +85,9 @@ def _softmax_rule(g: Any, out: Any, axis: int) -> Any:
 def _log_softmax_rule(g: Any, out: Any, axis: int) -> Any:
     if not (isinstance(g, np.ndarray) and isinstance(out, np.ndarray) and out.ndim):
         return g - (np.exp(out) if isinstance(out, np.ndarray) else exp(out)) * _over(g, axis)
+    kernels = rows(out)
+    if kernels is not None:
+        return kernels.log_softmax_back(g, out, axis)
     found = np.empty(out.shape, out.dtype)
 
     def work(block: slice) -> None:

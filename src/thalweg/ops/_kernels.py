@@ -1,0 +1,45 @@
+"""Where eager operations on large arrays find the compiler's kernels, and the forms in which those take arrays.
+
+The imports go upwards, to a room above this one, and are therefore made here, at the call: NumPy alone goes through
+memory once for every step of a formula, on one processor. Without Numba, on few elements, and for types other than
+float32 and float64, NumPy's forms serve as they always did; both agree to rounding.
+"""
+
+from __future__ import annotations
+
+import functools
+from math import prod
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ENOUGH", "flat", "rows"]
+
+ENOUGH = 1 << 16  # elements from which a kernel pays for its start
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+@functools.cache
+def _rows() -> Any:
+    try:
+        from ..compiler.kernels import rows
+    except ImportError:
+        return None
+    return rows
+
+
+def rows(x: Any) -> Any:
+    """Return the kernels of softmax and its relatives, or None where they do not serve."""
+    return _rows() if _pays(x) else None
+
+
+def _pays(x: Any) -> bool:
+    """Whether an array has enough elements, of a type that the kernels know."""
+    return x.size >= ENOUGH and x.ndim > 0 and x.dtype in _FLOATS
+
+
+def flat(x: Any, first: int, last: int | None = None) -> Any:
+    """Return an array, contiguous, as [before, dims `first` to `last`, after]; without a copy if it is contiguous."""
+    end = (first if last is None else last) + 1
+    shape = x.shape
+    return np.ascontiguousarray(x).reshape(prod(shape[:first]), prod(shape[first:end]), prod(shape[end:]))
