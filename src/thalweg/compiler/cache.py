@@ -110,8 +110,8 @@ class Kernel:
 
 
 def load(text: str, names: tuple[str, ...] = ("run",), fast: bool = True) -> dict[str, Kernel]:
-    """Return the functions `names` of a generated source, compiled when first called."""
-    flags = "FAST" if fast else '{"contract"}'
+    """Return the functions `names` of a generated source, compiled when first called; `fast` permits other rounding."""
+    flags = "FAST" if fast else "False"
     decorated = text
     for name in names:
         mark = f'@njit(cache=True, nogil=True, fastmath={flags}, error_model="numpy")\n'

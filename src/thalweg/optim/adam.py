@@ -49,6 +49,7 @@ class Adam(Optimizer):
     """
 
     Settings = AdamSettings
+    elementwise = True
 
     def __init__(
         self,
@@ -198,6 +199,7 @@ class Yogi(Optimizer):
     """
 
     Settings = YogiSettings
+    elementwise = True
 
     def __init__(
         self,

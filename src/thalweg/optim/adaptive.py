@@ -32,6 +32,7 @@ class Adagrad(Optimizer):
     """
 
     Settings = AdagradSettings
+    elementwise = True
     switches = ("weight_decay", "lr_decay")
 
     def __init__(
@@ -102,6 +103,7 @@ class RMSprop(Optimizer):
     """
 
     Settings = RMSpropSettings
+    elementwise = True
 
     def __init__(
         self,
@@ -176,6 +178,7 @@ class Adadelta(Optimizer):
     """
 
     Settings = AdadeltaSettings
+    elementwise = True
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class Rprop(Optimizer):
     """
 
     Settings = RpropSettings
+    elementwise = True
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class ASGD(Optimizer):
     """
 
     Settings = ASGDSettings
+    elementwise = True
     scalars = ("step", "eta", "mu")
 
     def __init__(
@@ -148,6 +150,7 @@ class SGLD(Optimizer):
     """
 
     Settings = SGLDSettings
+    elementwise = True
     scalars = ()
     draws = True
 

@@ -41,6 +41,7 @@ class NAdam(Optimizer):
     """
 
     Settings = NAdamSettings
+    elementwise = True
     scalars = ("step", "mu_product")
 
     def __init__(
@@ -107,6 +108,7 @@ class RAdam(Optimizer):
     """
 
     Settings = RAdamSettings
+    elementwise = True
 
     def __init__(
         self,
@@ -167,6 +169,7 @@ class Adamax(Optimizer):
     """Adam with the running maximum: ``u = max(β₂ u, |g| + eps); x -= lr / (1-β₁ᵗ) · m / u``. Kingma & Ba 2015."""
 
     Settings = AdamaxSettings
+    elementwise = True
 
     def __init__(
         self,
@@ -221,6 +224,7 @@ class AdaBelief(Optimizer):
     """
 
     Settings = AdaBeliefSettings
+    elementwise = True
 
     def __init__(
         self,
@@ -273,6 +277,7 @@ class Lion(Optimizer):
     """
 
     Settings = LionSettings
+    elementwise = True
 
     def __init__(
         self,

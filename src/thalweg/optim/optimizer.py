@@ -37,6 +37,8 @@ from ..core.node import Handle
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, CaptureError, DTypeError, GraphError
 from ..ops.reduce import converted
+from . import _large
+from ._large import Large
 from ._scalars import as_number
 
 __all__ = ["Optimizer", "Params", "State"]
@@ -63,6 +65,8 @@ class Optimizer:
     static: ClassVar[tuple[str, ...]] = ()
     #: whether the rule takes random numbers, which :meth:`_extra` draws into its state
     draws: ClassVar[bool] = False
+    #: whether the rule treats all elements alike, whatever the shape: then one loop serves every large parameter
+    elementwise: ClassVar[bool] = False
     _stepped = False
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
@@ -91,6 +95,11 @@ class Optimizer:
     @classmethod
     def _name(cls) -> str:
         return cls.__name__
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "update" in cls.__dict__ and "elementwise" not in cls.__dict__:
+            cls.elementwise = False  # what holds for a rule need not hold for another that replaces it
 
     # The rule
 
@@ -208,6 +217,7 @@ class Optimizer:
         settings = self._settings(group)
         update, scalars, inits, draws = self.update, self.scalars, self._state_of, self.draws
         states, copy = self.state, np.copyto
+        large = Large(self, group) if self.elementwise and _size(group) >= _large.LARGE else None
         token = silence()
         try:
             for param in group["params"]:
@@ -227,6 +237,13 @@ class Optimizer:
                         arrays[key] = kept._data.item() if key in scalars else kept._data
                 if draws:
                     arrays.update(self._extra(param, False))
+                if large is not None:
+                    numbers = large.update(data, grad._data, arrays, t)
+                    if numbers is not None:
+                        for key, value in numbers.items():
+                            copy(state[key]._data, value)
+                        bump(param)
+                        continue
                 x, arrays = update(data, grad._data, arrays, settings, t)
                 copy(data, x)
                 bump(param)
@@ -467,6 +484,10 @@ def _take_over(param: Any, value: TensorBase) -> None:
     param._view = None
     if retained and value._node is not None:
         param.retain_grad()
+
+
+def _size(group: dict[str, Any]) -> int:
+    return sum([param._data.size for param in group["params"] if param._grad is not None])
 
 
 def _scalar(value: Any) -> TensorBase:

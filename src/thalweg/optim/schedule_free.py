@@ -88,6 +88,7 @@ class ScheduleFreeSGD(_ScheduleFree):
     """
 
     Settings = ScheduleFreeSGDSettings
+    elementwise = True
     switches = ("weight_decay", "warmup_steps")
 
     def __init__(
@@ -143,6 +144,7 @@ class ScheduleFreeAdamW(_ScheduleFree):
     """:class:`ScheduleFreeSGD` whose z descends by ``g / (√v̂ + eps) + weight_decay · y``. Defazio et al. 2024."""
 
     Settings = ScheduleFreeAdamWSettings
+    elementwise = True
     switches = ("weight_decay", "warmup_steps")
 
     def __init__(

@@ -46,6 +46,7 @@ class SGD(Optimizer):
     """
 
     Settings = SGDSettings
+    elementwise = True
     scalars = ()
 
     def __init__(

@@ -1,0 +1,146 @@
+"""An elementwise rule as one loop over memory, for arrays of any length: what large eager optimizer steps run.
+
+The rule is captured once, on a few elements. What it does with numbers alone (bias corrections, say) is evaluated by
+NumPy at each call; the rest is one loop, which reads and writes every array once. Unlike other loops it has no
+freedom in rounding: it gives the same elements as NumPy, operation by operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core.moves import EXPAND
+from ..core.tensor import TensorBase
+from ..errors import CaptureError
+from .cache import load
+from .capture import capture
+from .interpret import evaluate
+from .nest import Operand, write_nest
+from .passes import optimize
+from .program import Array, Operation, Program, Value
+from .scalars import NoKernel
+from .threads import run_parts
+
+__all__ = ["Rule"]
+
+_FEW = 24  # elements on which a rule is captured; no other length may occur in it
+_PAYS = 1 << 16  # elements from which a second thread pays
+
+Traced = Callable[[dict[Any, TensorBase]], tuple[dict[Any, Any], dict[Any, Any]]]
+
+
+class Rule:
+    """A rule that maps arrays of one length, and numbers, to new elements of some of them, and to numbers.
+
+    `rule` takes the arrays by name as tensors, asks the recorder for its numbers (``recorder.setting``), and returns new
+    elements and new numbers by name. Raises CaptureError where it looks at a value, NoKernel where an element
+    depends on others.
+    """
+
+    def __init__(self, rule: Traced, dtypes: dict[Any, np.dtype[Any]]) -> None:
+        names = list(dtypes)
+        left: list[Any] = []
+        kinds: list[int] = []
+
+        def run(*given: TensorBase) -> list[Any]:
+            arrays, numbers = rule(dict(zip(names, given, strict=True)))
+            left.extend([*arrays, *numbers])
+            kinds.append(len(arrays))
+            return [*arrays.values(), *numbers.values()]
+
+        # Elements between 0 and 1 keep the one run that is watched away from divisions by 0.
+        tensors = [TensorBase._wrap(np.linspace(0.25, 0.75, _FEW).astype(dtype)) for dtype in dtypes.values()]
+        captured, _ = capture(run, tuple(tensors), tensors)
+        if captured.decisions or any(w.kind == "argument" for w in captured.program.writes):
+            raise CaptureError("a rule must neither decide on a number nor write to its arguments.")
+        if len(captured.program.results) != len(left):
+            raise CaptureError("a rule must return tensors.")
+        program = optimize(captured.program)
+        given = [i for i in program.inputs if i.kind == "argument"]
+        self.names = {i.value: names[i.source] for i in given}
+        self.settings = [i.source for i in program.of_kind("setting")]
+        self._start = {i.value: i.source for i in program.of_kind("constant")}
+        if any(i.kind not in ("argument", "setting", "constant") for i in program.inputs):
+            raise CaptureError("a rule must depend on its arguments alone.")
+        self._numbers = [i.value for i in program.of_kind("setting")]
+        self._scalars, elements = self._parted(program)
+        count = kinds[0]
+        self.results = dict(zip(left[count:], program.results[count:], strict=True))
+        self._check_results()
+        self._loop(elements, dict(zip(left[:count], program.results[:count], strict=True)), dtypes)
+
+    def _parted(self, program: Program) -> tuple[list[Operation], list[Operation]]:
+        """Return the operations on numbers, and those on elements."""
+        scalars, elements = [], []
+        known = {*self._numbers, *(v for v in self._start if v.shape == ())}
+        for op in program.operations:
+            values = [x for x in op.inputs if isinstance(x, Value)]
+            if all(v in known for v in values) and all(o.shape == () for o in op.outputs):
+                scalars.append(op)
+                known.update(op.outputs)
+            elif op.outputs[0].shape == (_FEW,) and op.primitive.forward is not EXPAND.forward and not op.draws:
+                elements.append(op)
+            else:
+                raise NoKernel(f"{op!r} is not elementwise")
+        self._known = known
+        return scalars, elements
+
+    def _check_results(self) -> None:
+        if any(v not in self._known for v in self.results.values()):
+            raise NoKernel("a number depends on elements")
+
+    def _loop(self, elements: list[Operation], writes: dict[Any, Value], dtypes: dict[Any, np.dtype[Any]]) -> None:
+        """Write and compile the loop."""
+        places: dict[Value, Operand] = {}
+        made = {out for op in elements for out in op.outputs}
+        at = {name: k for k, name in enumerate(dtypes)}
+        self._cells: list[Value] = []
+        for op in elements:
+            for x in op.inputs:
+                if not isinstance(x, Value) or x in made or x in places:
+                    continue
+                if x in self.names:
+                    places[x] = Operand(at[self.names[x]], 0, (1,))
+                elif x in self._known:
+                    places[x] = Operand(len(at) + len(self._cells), 0, (0,))
+                    self._cells.append(x)
+                else:
+                    raise NoKernel(f"{x!r} is a constant of a certain length")
+        self.written: list[Any] = []
+        for name, value in writes.items():
+            if self.names.get(value) == name:
+                continue  # it stays as it is
+            if value not in made or value in places or value.dtype != dtypes[name]:
+                raise NoKernel(f"{name} takes elements that the loop does not make for it alone")
+            places[value] = Operand(at[name], 0, (1,))
+            self.written.append(name)
+        nest = write_nest(elements, (_FEW,), (0,), places, {writes[name] for name in self.written})
+        by_root = dict(enumerate([*dtypes, *self._cells]))
+        self._order = [by_root[root] for root in nest.roots]
+        self.source = nest.text("run")
+        # Without the notes, which name shapes, the code is the same for every rule that computes the same.
+        nest.notes = []
+        self._kernel = load(nest.text("run"), fast=False)["run"]
+        self._kernel.prepare(nest.dtypes)
+
+    def numbers(self, settings: list[float]) -> dict[Value, Array]:
+        """Return everything that depends on numbers alone."""
+        values = dict(self._start)
+        values.update(zip(self._numbers, map(np.asarray, settings), strict=True))
+        for op in self._scalars:
+            arrays = [values[x] if isinstance(x, Value) else x for x in op.inputs]
+            values.update(zip(op.outputs, evaluate(op, arrays), strict=True))
+        return values
+
+    def run(self, arrays: dict[Any, Array], numbers: dict[Value, Array]) -> None:
+        """Give the written arrays their new elements; all are flat, contiguous and of one length."""
+        args = [numbers[x].reshape(1) if isinstance(x, Value) else arrays[x] for x in self._order]
+        kernel = self._kernel.function
+        size = next(iter(arrays.values())).size
+        if size < _PAYS:
+            kernel(*args, 0, size)
+        else:
+            run_parts(lambda first, last: kernel(*args, first, last), size)
