@@ -39,9 +39,8 @@ def _compiler() -> Any:
     The import goes upwards and is therefore made here, at the call: everything works without, only slower.
     """
     try:
-        import numba  # noqa: F401
-
         from ..compiler import rule
+        from ..compiler.kernels import scalar  # noqa: F401  (needs Numba, which the rest asks for only when it compiles)
     except ImportError:
         return None
     return rule
