@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.ops import _kernels, reduce, softmax
+from thalweg.ops import _index_arrays as arrays
+from thalweg.ops import _kernels, gather, reduce, softmax
+from thalweg.ops import index as ix
 
 pytest.importorskip("numba")
 
@@ -89,3 +91,92 @@ def test_other_types_and_few_elements_stay_with_numpy(monkeypatch):
     assert tw.softmax(tw.zeros(0, 3), 1).shape == (0, 3)
     assert tw.softmax(tw.zeros(3, 0), 1).shape == (3, 0)
     np.testing.assert_array_equal(tw.logsumexp(tw.zeros(0, 3), 1).numpy(), np.zeros(0, np.float32))
+
+
+INDEXED = [  # the shape, the dim, how many places
+    ((40, 7), 1, 9), ((40, 7), 0, 5), ((300,), 0, 700), ((3, 20, 70), 1, 6), ((3, 20, 70), 2, 80), ((1, 5), 1, 12),
+]  # fmt: skip
+
+
+def marked(shape, dtype):
+    return np.arange(1, np.prod(shape) + 1).reshape(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, np.int64, np.int32, np.float16, bool])
+@pytest.mark.parametrize(("shape", "axis", "n"), INDEXED, ids=str)
+def test_gather_and_its_transpose(monkeypatch, shape, axis, n, dtype):
+    rng = np.random.default_rng(0)
+    wanted = (*shape[:axis], n, *shape[axis + 1 :])
+    index = rng.integers(0, shape[axis], wanted)
+    x = marked(shape, dtype)
+    shorter = tuple(slice(0, max(1, m - (k == 0))) for k, m in enumerate(wanted))
+    for at in (index, index.astype(np.int32), index[shorter], np.repeat(index, 2, -1)[..., ::2]):
+        for source in (x, np.repeat(x, 2, -1)[..., ::2]):
+            exact(monkeypatch, lambda s=source, at=at: arrays.along(s, at, axis))
+        if dtype in DTYPES:
+            g = rng.standard_normal(at.shape).astype(dtype)
+            exact(monkeypatch, lambda g=g, at=at: arrays.summed_along(g, at, axis, shape))
+            exact(monkeypatch, lambda g=g, at=at: arrays.add_along(x.copy(), g, at, axis))
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, np.int64, np.float16])
+@pytest.mark.parametrize(("shape", "axis", "n"), [*INDEXED, ((50, 33), 0, 60), ((4, 6, 5, 5), 1, 8)], ids=str)
+def test_whole_slices_by_index(monkeypatch, shape, axis, n, dtype):
+    rng = np.random.default_rng(0)
+    index = rng.integers(0, shape[axis], n)
+    x = marked(shape, dtype)
+    for source in (x, np.repeat(x, 2, -1)[..., ::2]):
+        exact(monkeypatch, lambda s=source: arrays.slices(s, index, axis))
+    g = rng.integers(0, 9, (*shape[:axis], n, *shape[axis + 1 :])).astype(dtype)
+    exact(monkeypatch, lambda: gather._index_sum_forward(g, index, axis, shape))
+    spread = np.broadcast_to(np.asarray(2, dtype), g.shape)
+    exact(monkeypatch, lambda: arrays.add_slices(x.copy(), spread, index, axis))
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, np.int64, np.float16])
+def test_index_by_arrays(monkeypatch, dtype):
+    rng = np.random.default_rng(0)
+    x = marked((6, 5, 4), dtype)
+    for dims, tail in (((0,), (5, 4)), ((0, 1), (4,)), ((0, 1, 2), ()), ((1, 2), None)):
+        for shape in ((30,), (3, 7)):
+            index = np.stack([rng.integers(-x.shape[d], x.shape[d], shape) for d in dims])
+            at = index if len(dims) > 1 else index[0]
+            exact(monkeypatch, lambda at=at, dims=dims: ix._index_forward(x, at, dims))
+            if tail is not None:
+                g = rng.integers(0, 9, (*shape, *tail)).astype(dtype)
+                exact(monkeypatch, lambda at=at, dims=dims, g=g: ix._index_back_forward(g, at, dims, x.shape))
+    flat = rng.integers(-120, 120, (9, 30))
+    exact(monkeypatch, lambda: gather._take.forward(x, flat))
+    exact(monkeypatch, lambda: gather._take_back_forward(flat.astype(dtype), flat, x.shape))
+
+
+def exact(monkeypatch, call):
+    first, second = both(monkeypatch, call)
+    assert first.dtype == second.dtype
+    np.testing.assert_array_equal(first, second)
+
+
+def test_an_index_out_of_range_is_an_error_in_both_forms(monkeypatch):
+    x = tw.tensor(marked((40, 7), np.float32))
+    bad = tw.tensor(np.full((40, 7), 40))
+    calls = [
+        lambda: tw.gather(x, 0, bad),
+        lambda: x[bad[:, 0]],
+        lambda: x[bad, bad],
+        lambda: tw.index_select(x, 0, bad[0]),
+        lambda: tw.take(x, bad * 7),
+        lambda: tw.scatter_add(x, 0, bad, x),
+        lambda: arrays.along(x.numpy()[0], bad.numpy()[0], 0),
+        lambda: ix._index_forward(x.numpy(), bad.numpy()[0], (0,)),
+        lambda: ix._index_forward(x.numpy(), np.stack([bad.numpy()] * 2), (0, 1)),
+        lambda: arrays.sum_into(np.zeros(7), bad.numpy()[0], np.ones(7)),
+    ]
+
+    def said(call):
+        with pytest.raises((IndexError, ValueError)) as caught:
+            call()
+        return type(caught.value)
+
+    for k, call in enumerate(calls):
+        first, second = both(monkeypatch, lambda call=call: said(call))
+        assert first is second, k

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ENOUGH", "flat", "rows"]
+__all__ = ["ENOUGH", "flat", "moves", "rows"]
 
 ENOUGH = 1 << 16  # elements from which a kernel pays for its start
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -31,6 +31,20 @@ def _rows() -> Any:
 def rows(x: Any) -> Any:
     """Return the kernels of softmax and its relatives, or None where they do not serve."""
     return _rows() if _pays(x) else None
+
+
+@functools.cache
+def _moves() -> Any:
+    try:
+        from ..compiler.kernels import moves
+    except ImportError:
+        return None
+    return moves
+
+
+def moves(count: int) -> Any:
+    """Return the kernels that pick and add by an index, or None where they do not serve for so many elements."""
+    return _moves() if count >= ENOUGH else None
 
 
 def _pays(x: Any) -> bool:

@@ -11,6 +11,7 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ._coerce import as_tensor
+from ._index_arrays import slices, sum_into
 from .arithmetic import eq
 from .reduce import converted
 
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["embedding", "one_hot"]
 
 
+def _rows(weight: Any, indices: Any) -> Any:
+    return slices(weight, indices.reshape(-1), 0).reshape(*indices.shape, weight.shape[1])
+
+
 def _summed_rows(g: Any, indices: Any, rows: int, padding: int, by_count: bool) -> Any:
     """Return zeros [rows, d] with each row of g added to the row of its index; the padding row stays 0."""
     flat, parts = indices.reshape(-1), g.reshape(-1, g.shape[-1])
     if by_count:
         parts = parts / np.bincount(flat, minlength=rows)[flat, None].astype(g.dtype)
     out = np.zeros((rows, g.shape[-1]), g.dtype)
-    np.add.at(out, flat, parts)
+    sum_into(out, flat, parts)
     if padding >= 0:
         out[padding] = 0
     return out
@@ -34,7 +39,7 @@ def _summed_rows(g: Any, indices: Any, rows: int, padding: int, by_count: bool) 
 
 def _rows_back(gg: Any, indices: Any, padding: int, by_count: bool) -> Any:
     """Return the transpose of :func:`_summed_rows`, applied to gg."""
-    out = gg[indices]
+    out = _rows(gg, indices)
     if by_count:
         out = out / np.bincount(indices.reshape(-1), minlength=gg.shape[0])[indices][..., None].astype(gg.dtype)
     if padding >= 0:
@@ -44,7 +49,7 @@ def _rows_back(gg: Any, indices: Any, padding: int, by_count: bool) -> Any:
 
 _embedding: Primitive = Primitive(
     "embedding",
-    lambda weight, indices, padding, by_count: weight[indices],
+    lambda weight, indices, padding, by_count: _rows(weight, indices),
     [
         lambda g, indices, padding, by_count, weight_shape: _embedding_back(
             g, indices, weight_shape[0], padding, by_count

@@ -6,7 +6,6 @@ the transpose of a sum into place, and the other way round; so a few pairs of pr
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +16,8 @@ from ..core.moves import COPY_SLICES, sum_to
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ._blocks import each_block
 from ._coerce import as_tensor, one_dim, piece, zeros_for
+from ._index_arrays import add_along, add_slices, along, picked, positions, slices, sum_into, summed_along
 from .arithmetic import where
 from .reduce import converted
 from .shape import broadcast_to, reshape
@@ -34,39 +33,6 @@ __all__ = [
 
 class OutOfRange(ShapeError, IndexError):
     """An index out of range: PyTorch raises IndexError or RuntimeError."""
-
-
-# Positions in flat memory
-
-
-def positions(index: Any, axis: int, shape: tuple[int, ...]) -> Any:
-    """Return where in a flat array of `shape` the elements lie that `index` names along `axis`."""
-    inner = math.prod(shape[axis + 1 :])
-    at = index * inner if inner != 1 else index
-    stride = 1
-    for k in range(len(shape) - 1, -1, -1):
-        if k != axis and index.shape[k] > 1:
-            at = at + (np.arange(index.shape[k]) * stride).reshape((-1,) + (1,) * (len(shape) - 1 - k))
-        stride *= shape[k]
-    return at
-
-
-def sum_into(out: Any, at: Any, values: Any) -> None:
-    """Add `values` [n, …] to the rows `at` [n] of `out`, whatever occurs more than once.
-
-    Measured: np.add.at is fastest on numbers (also against bincount and sorting), a sparse product on rows.
-    """
-    width = math.prod(out.shape[1:])
-    if width == 1:
-        np.add.at(out.reshape(-1), at, np.broadcast_to(values, (len(at), *out.shape[1:])).reshape(-1))
-    elif len(at) * width < 2048 or out.dtype.kind != "f":
-        np.add.at(out, at, values)
-    else:
-        from scipy.sparse import csr_matrix
-
-        n = len(at)
-        rows = csr_matrix((np.ones(n, out.dtype), np.where(at < 0, at + len(out), at), np.arange(n + 1)), (n, len(out)))
-        out += (rows.T @ values.reshape(n, width)).reshape(out.shape)
 
 
 def _checked(index: Any, n: int, who: str, negative: bool = False) -> None:
@@ -92,44 +58,14 @@ class _IndexType(DTypeError, IndexError):
 # Picking along a dim, an index for each element, and its transpose
 
 
-def _gather_forward(x: Any, index: Any, axis: int) -> Any:
-    if axis == 0 or index.shape[0] != x.shape[0]:
-        return x.reshape(-1).take(positions(index, axis, x.shape))
-    out = np.empty(index.shape, x.dtype)
-
-    def work(block: slice) -> None:  # rows do not mix, so places within a block are enough
-        part = np.ascontiguousarray(x[block])
-        part.reshape(-1).take(positions(index[block], axis, part.shape), out=out[block], mode="clip")
-
-    each_block(index, (axis,), work)
-    return out
-
-
-def _scatter_sum_forward(g: Any, index: Any, axis: int, shape: tuple[int, ...]) -> Any:
-    out = np.zeros(math.prod(shape), g.dtype)
-    if index.shape[axis] == 1:  # then no place occurs twice
-        out[positions(index, axis, shape)] = g
-    elif axis == 0 or index.shape[0] != shape[0]:
-        np.add.at(out, positions(index, axis, shape).reshape(-1), g.reshape(-1))
-    else:
-        rows = out.reshape(shape)
-
-        def work(block: slice) -> None:
-            part = rows[block]
-            np.add.at(part.reshape(-1), positions(index[block], axis, part.shape).reshape(-1), g[block].reshape(-1))
-
-        each_block(index, (axis,), work)
-    return out.reshape(shape)
-
-
 _gather: Primitive = Primitive(
     "gather",
-    _gather_forward,
+    along,
     [lambda g, index, axis, x_shape: _scatter_sum(g, index, axis, x_shape), None],
     linear=True,
 )
 _scatter_sum: Primitive = Primitive(
-    "scatter_add", _scatter_sum_forward, [lambda g, index, axis: _gather(g, index, axis), None], linear=True
+    "scatter_add", summed_along, [lambda g, index, axis: _gather(g, index, axis), None], linear=True
 )
 
 
@@ -213,12 +149,6 @@ def _scatter_into(out: Any, src: Any, index: Any, axis: int) -> Any:
     return out
 
 
-def _scatter_add_into(out: Any, src: Any, index: Any, axis: int) -> Any:
-    at = positions(index, axis, out.shape)
-    np.add.at(out.reshape(-1), at.reshape(-1), src.reshape(-1) if src.ndim else src)
-    return out
-
-
 def _zeroed(g: Any, index: Any, axis: int) -> Any:
     return _scatter(g, zeros_for(g), index, axis)
 
@@ -239,7 +169,7 @@ _scatter: Primitive = Primitive(
 _scatter_value: Primitive = Primitive("scatter", _scatter.forward, _scatter.vjps, backward="ScatterBackward1")
 _scatter_add: Primitive = Primitive(
     "scatter_add",
-    lambda x, src, index, axis: _scatter_add_into(_contiguous_copy(x), src, index, axis),
+    lambda x, src, index, axis: add_along(_contiguous_copy(x), src, index, axis),
     [lambda g: g, _scatter_src_rule, None],
 )
 
@@ -296,30 +226,19 @@ def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Tensor:
 # Whole slices along a dim, by a vector of indices
 
 
-def _index_sum_forward(g: Any, index: Any, axis: int, shape: tuple[int, ...]) -> Any:
-    out = np.zeros(shape, g.dtype)
-    return _index_add_into(out, g, index, axis)
-
-
-def _index_add_into(out: Any, src: Any, index: Any, axis: int) -> Any:
-    rows = np.moveaxis(out, axis, 0)
-    if rows.flags.c_contiguous:
-        sum_into(rows, index.reshape(-1), np.moveaxis(src, axis, 0))
-    else:
-        inner = np.zeros(rows.shape, out.dtype)
-        sum_into(inner, index.reshape(-1), np.ascontiguousarray(np.moveaxis(src, axis, 0)))
-        rows += inner
-    return out
-
-
 def _index_copy_into(out: Any, src: Any, index: Any, axis: int) -> Any:
     out[piece(axis, index.reshape(-1))] = src
     return out
 
 
+def _index_sum_forward(g: Any, index: Any, axis: int, shape: tuple[int, ...]) -> Any:
+    out = np.zeros(shape, g.dtype)
+    return add_slices(out, g, index, axis)
+
+
 _index_select: Primitive = Primitive(
     "index_select",
-    lambda x, index, axis: np.take(x, index, axis),
+    slices,
     [lambda g, index, axis, x_shape: _index_sum(g, index, axis, x_shape), None],
     linear=True,
 )
@@ -328,7 +247,7 @@ _index_sum: Primitive = Primitive(
 )
 _index_add: Primitive = Primitive(
     "index_add",
-    lambda x, src, index, axis: _index_add_into(_contiguous_copy(x), src, index, axis),
+    lambda x, src, index, axis: add_slices(_contiguous_copy(x), src, index, axis),
     [lambda g: g, lambda g, index, axis: _index_select(g, index, axis), None],
 )
 
@@ -440,7 +359,7 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Tensor:
 def _put_into(out: Any, src: Any, index: Any, accumulate: bool) -> Any:
     flat = out.reshape(-1)
     if accumulate:
-        np.add.at(flat, index.reshape(-1), src.reshape(-1))
+        sum_into(flat, index.reshape(-1), src.reshape(-1))
     else:
         flat[index.reshape(-1)] = src.reshape(-1)
     return out
@@ -452,7 +371,7 @@ def _take_back_forward(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 _take: Primitive = Primitive(
     "take",
-    lambda x, index: x.reshape(-1)[index],
+    lambda x, index: picked(x.reshape(-1), index),
     [lambda g, index, x_shape: _take_back(g, index, x_shape), None],
     linear=True,
 )

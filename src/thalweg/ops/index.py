@@ -19,7 +19,8 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
 from ._coerce import as_tensor, piece, zeros_for
-from .gather import OutOfRange, sum_into, write_into
+from ._index_arrays import picked, places, slices, sum_into
+from .gather import OutOfRange, write_into
 from .inplace import copy_
 from .masks import where_true
 from .reduce import converted
@@ -66,8 +67,14 @@ def _key(index: Any, dims: tuple[int, ...], ndim: int) -> tuple[Any, ...]:
 
 
 def _index_forward(x: Any, index: Any, dims: tuple[int, ...]) -> Any:
+    if len(dims) == 1 and x.ndim == 1:
+        return picked(x, index)
     if len(dims) == 1 and index.ndim == 1:
-        return np.take(x, index, dims[0])
+        return slices(x, index, dims[0])
+    if len(dims) > 1 and dims == tuple(range(x.ndim)) and x.flags.c_contiguous:
+        at = places(index, x.shape)
+        if at is not None:
+            return picked(x.reshape(-1), at)
     return x[_key(index, dims, x.ndim)]
 
 
@@ -75,8 +82,8 @@ def _add_at(out: Any, index: Any, g: Any, dims: tuple[int, ...]) -> None:
     """Add `g` where the index points, as often as it points there."""
     if dims == tuple(range(len(dims))):  # the first dims: whole rows of what is left
         shape = out.shape[: len(dims)]
-        rows = index
-        if len(dims) > 1:
+        rows = index if len(dims) == 1 else places(index, shape)
+        if rows is None:
             rows = np.ravel_multi_index(tuple(i % n for i, n in zip(index, shape, strict=True)), shape)
         rest = out.shape[len(dims) :]
         sum_into(out.reshape((math.prod(shape), *rest)), rows.reshape(-1), g.reshape((rows.size, *rest)))

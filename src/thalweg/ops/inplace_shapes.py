@@ -10,6 +10,7 @@ from ..core.inplace import bump, check_write, write
 from ..core.tensor import TensorBase
 from ..errors import GraphError, ShapeError
 from . import diagonals, gather, scan, scatter_reduce, shape, strided
+from ._index_arrays import add_along, add_slices
 from .gather import write_into
 from .index import index_put_ as index_put_
 from .masks import masked_fill_ as masked_fill_
@@ -50,7 +51,7 @@ def scatter_(
 def scatter_add_(input: TensorBase, dim: int, index: Any, src: Any) -> Tensor:
     """Add `src` where `index` points along `dim`."""
     arguments = gather.scatter_arguments(input, dim, index, src, "scatter_add_")
-    return _placed(gather._scatter_add, gather._scatter_add_into, *arguments)
+    return _placed(gather._scatter_add, add_along, *arguments)
 
 
 def scatter_reduce_(
@@ -73,7 +74,7 @@ def index_add_(input: TensorBase, dim: int, index: Any, source: Any, *, alpha: A
     """Add `alpha` times the slices of `source` to those that `index` names."""
     x, src, at, axis = gather.sliced_source(input, dim, index, source, "index_add_")
     scaled: Any = src if alpha == 1 else src * alpha  # type: ignore[operator]
-    return _slices_placed(gather._index_add, gather._index_add_into, x, scaled, at, axis)
+    return _slices_placed(gather._index_add, add_slices, x, scaled, at, axis)
 
 
 def index_copy_(input: TensorBase, dim: int, index: Any, source: Any) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 from ..core.primitive import Primitive
 from ..core.tensor import TensorBase
 from . import arithmetic
+from ._index_arrays import positions
 from .arithmetic import _where
 from .gather import (
     BadReduce,
@@ -17,7 +18,6 @@ from .gather import (
     _scatter,
     _scatter_add,
     place,
-    positions,
     scatter_arguments,
 )
 from .reduce import converted
