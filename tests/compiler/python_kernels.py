@@ -55,7 +55,9 @@ class PythonKernel:
         """Nothing to compile."""
 
 
-def load(text: str, names: tuple[str, ...] = ("run",), fast: bool = True) -> dict[str, Any]:
+def load(
+    text: str, names: tuple[str, ...] = ("run",), fast: bool = True, inner: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Return the functions of a source without compiling them."""
     space = _namespace()
     exec(compile(text, "<generated>", "exec"), space)
@@ -64,7 +66,8 @@ def load(text: str, names: tuple[str, ...] = ("run",), fast: bool = True) -> dic
 
 def use(monkeypatch: Any) -> None:
     """Let the compiler run its sources as Python."""
-    from thalweg.compiler import plan, small
+    from thalweg.compiler import plan, small, whole
 
     monkeypatch.setattr(small, "load", load)
     monkeypatch.setattr(plan, "load", load)
+    monkeypatch.setattr(whole, "load", load)

@@ -79,7 +79,7 @@ def compare(seed: int, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     want = [step(tw.tensor(a), tw.tensor(b)).item() for a, b in zip(x, y, strict=True)]
     ends = [p.detach().numpy().copy() for p in parameters]
     gradients = [p.grad.numpy().copy() for p in parameters]
-    if how == "plan":
+    if how in ("plan", "whole"):
 
         class Refuses:
             def __init__(self, program: Any) -> None:
@@ -88,7 +88,7 @@ def compare(seed: int, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("thalweg.compiler.small.SmallProgram", Refuses)
     step, parameters, x, y = training(seed)
     fast = tw.compile(step)
-    if how == "loop":
+    if how in ("loop", "whole"):
         got = fast.loop(x, y).numpy().tolist()
     else:
         got = [fast(tw.tensor(a), tw.tensor(b)).item() for a, b in zip(x, y, strict=True)]

@@ -57,7 +57,7 @@ def _circumstances() -> bytes:
 
     from .kernels import scalar
 
-    library = Path(scalar.__file__).read_bytes()
+    library = b"".join(Path(scalar.__file__).with_name(name).read_bytes() for name in ("scalar.py", "product.py"))
     machine = f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
     versions = (sys.version, numba.__version__, llvmlite.__version__, np.__version__)
     return repr((versions, machine)).encode() + library
@@ -109,12 +109,18 @@ class Kernel:
         self.ready = True
 
 
-def load(text: str, names: tuple[str, ...] = ("run",), fast: bool = True) -> dict[str, Kernel]:
-    """Return the functions `names` of a generated source, compiled when first called; `fast` permits other rounding."""
+def load(
+    text: str, names: tuple[str, ...] = ("run",), fast: bool = True, inner: tuple[str, ...] = ()
+) -> dict[str, Kernel]:
+    """Return the functions `names` of a generated source, compiled when first called; `fast` permits other rounding.
+
+    The functions `inner` are called by those only, which spares them the parts that Python would need.
+    """
     flags = "FAST" if fast else "False"
     decorated = text
-    for name in names:
-        mark = f'@njit(cache=True, nogil=True, fastmath={flags}, error_model="numpy")\n'
+    for name in (*inner, *names):
+        own = "cache=True, nogil=True" if name in names else "no_cpython_wrapper=True, no_cfunc_wrapper=True"
+        mark = f'@njit({own}, fastmath={flags}, error_model="numpy")\n'
         decorated = decorated.replace(f"def {name}(", f"{mark}def {name}(", 1)
     source = _HEAD + decorated
     digest = hashlib.sha256(source.encode() + _circumstances()).hexdigest()[:32]

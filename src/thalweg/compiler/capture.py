@@ -42,13 +42,14 @@ class Guard:
 class Captured:
     """A program, the conditions under which it holds, and the form of what the function returned."""
 
-    __slots__ = ("decisions", "form", "guards", "program", "shares", "undo")
+    __slots__ = ("decisions", "form", "guards", "program", "shares", "undo", "unfilled")
 
     def __init__(self, program: Program, guards: list[Guard], form: Any, undo: Callable[[], None]) -> None:
         self.program = program
         self.guards = guards
         self.form = form
         self.undo = undo  # puts back what the run itself changed
+        self.unfilled: list[TensorBase] = []  # whose gradient is added to and was not there yet
         self.decisions: list[tuple[Value, bool]] = []  # on settings alone; checked when these change
 
 
@@ -89,6 +90,7 @@ class Capture:
         self.fixed: set[Value] = set()  # depends on constants only
         self.on_settings: set[Value] = set()  # depends on settings and constants only
         self.guards: list[Guard] = []
+        self.unfilled: list[TensorBase] = []
         self.decisions: list[tuple[Value, bool]] = []
         self.grads: dict[int, tuple[TensorBase, Any, bool]] = {}  # tensor, .grad before, whether cleared first
         self.settings: dict[tuple[int, str, int | None], TensorBase] = {}
@@ -334,6 +336,8 @@ class Capture:
             empty = before is None
             what = "a gradient was there before" if empty else "no gradient was there before"
             self.guards.append(Guard(what, lambda: (tensor._grad is None) is empty))
+            if empty and after is not None:
+                self.unfilled.append(tensor)
 
     def settle_outside(self, shown: set[int]) -> None:
         """Take tensors that nobody else holds as constants, and guard the type of the others."""
@@ -475,6 +479,7 @@ def capture(fn: Callable[..., Any], args: tuple[Any, ...], tensors: list[TensorB
     recorder.guards.append(Guard("gradients were switched on or off", lambda: current().grad is grad))
     undo = _undoing(recorder)
     captured = Captured(recorder.program, recorder.guards, form, undo)
+    captured.unfilled = recorder.unfilled
     captured.decisions = recorder.decisions
     return captured, result
 

@@ -84,6 +84,8 @@ class Compiled:
         version, why = self._find(key)
         if version is None:
             version, result = self._capture(args, kwargs, tensors, key, why)
+            if version.big is not None:
+                version.big.prepare()
             return result
         results = self._once(version, [t._data for t in tensors])
         return rebuild(version.captured.form, results)
@@ -109,7 +111,7 @@ class Compiled:
         data, order, count = rows_of(arrays, order, steps, "loop")
         if count == 0:
             raise ArgumentError("loop: at least one step is required, got none.")
-        version = self._version_for(data, order, "loop")
+        version, _ = self._filled(data, order, "loop")
         settings, stepped = settings_of(version, hyper, count, "loop")
         if version.small is not None:
             try:
@@ -118,6 +120,10 @@ class Compiled:
                 outs = None
             if outs is not None:
                 return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
+        whole = version.whole(order is not None, count)
+        if whole is not None:
+            outs = whole.loop(matrices(data), order, count, settings, version.leave)
+            return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
         outs = self._steps(version, data, order, count, settings)
         return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
 
@@ -141,6 +147,19 @@ class Compiled:
                     kept[s] = out
                 pause()
         return stacked
+
+    def _filled(self, data: list[Array], order: Array | None, who: str) -> tuple[Version, list[TensorBase]]:
+        """Return the program for every step, and the tensors that were given a gradient of zeros for it.
+
+        A step that adds to gradients without clearing them finds none the first time; from zeros it is the same step.
+        """
+        version = self._version_for(data, order, who)
+        tensors = version.captured.unfilled
+        if not tensors:
+            return version, []
+        for tensor in tensors:
+            tensor._grad = TensorBase._wrap(np.zeros_like(tensor._data))
+        return self._version_for(data, order, who), tensors
 
     def _version_for(self, data: list[Array], order: Array | None, who: str) -> Version:
         """Return the program for one step on such rows, capturing it without a lasting effect where needed."""
@@ -176,7 +195,18 @@ class Compiled:
         states map tensors to arrays [k, …]; the tensors themselves stay as they were.
         """
         data, order, count = rows_of(arrays, order, steps, "sweep")
-        version = self._version_for(data, order, "sweep")
+        version, filled = self._filled(data, order, "sweep")
+        try:
+            return self._swept(version, data, order, count, init, hyper)
+        finally:
+            for tensor in filled:
+                tensor._grad = None
+
+    def _swept(
+        self, version: Version, data: list[Array], order: Array | None, count: int, init: Mapping[Any, Any] | None,
+        hyper: dict[str, Any],
+    ) -> Sweep:  # fmt: skip
+        """Run a sweep of a known program."""
         starts = starts_of(init, version)
         runs = runs_of(hyper, order, starts)
         settings, swept, stepped = swept_settings(version, hyper, runs, count)
@@ -192,6 +222,14 @@ class Compiled:
                 )
             except NoKernel as reason:
                 version.notes.append(f"sweep one by one: {reason}")
+        whole = version.whole(order is not None, count * runs) if found is None else None
+        if whole is not None:
+            table = np.repeat(settings[None], runs, axis=0)
+            if stepped:
+                table = np.repeat(table, count, axis=1)
+            for k, values in swept.items():
+                table[:, :, k] = values
+            found = whole.sweep(varied, matrices(data), order, runs, count, table)
         if found is None:
             found = self._sweep_one_by_one(version, varied, data, order, runs, count, settings, swept)
         outs, left = found

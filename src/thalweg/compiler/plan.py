@@ -16,19 +16,17 @@ from ..core.modes import restore, silence
 from ..core.moves import EXPAND
 from ..core.tensor import TensorBase
 from ..errors import CaptureError
-from ..ops import nll
-from .cache import Kernel, load
+from .cache import load
 from .fuse import Node, group, is_reduction, outside_use, reduced_axes
-from .interpret import evaluate
+from .items import Loop, Other, Product, nothing, special_kernel, trial
+from .memory import Root, contiguous, empty_in_order, empty_like_order, flat_form, memory_order, probe
 from .nest import Nest, Operand, write_nest
 from .passes import eliminate_dead, merge_equal
 from .program import Array, Input, Operation, Program, Value
-from .threads import blas_threads, run_parts
+from .threads import blas_threads
 
 __all__ = ["Plan"]
 
-_PAYS = 1 << 16  # elements of a loop from which a second thread pays
-_PRODUCT_PAYS = 1 << 22  # multiplications of a product from which a second thread pays
 _OWN_KERNELS = {
     "nll_loss", "nll_loss_back",
     "convolution", "convolution_input", "convolution_weight", "max_pool2d", "max_pool3d", "pool_put", "pool_take", "avg_pool2d",
@@ -36,48 +34,18 @@ _OWN_KERNELS = {
 }  # fmt: skip
 
 
-class _Root:
-    """One piece of memory: its register, and the registers of its flat form and of views of it."""
-
-    __slots__ = ("array", "buffer", "flat", "order", "register", "size", "views")
-
-    def __init__(self, register: int, array: Array, order: tuple[int, ...]) -> None:
-        self.register = register
-        self.array = array  # a prototype: the shape, the type and the strides are right
-        self.order = order  # axes from the outermost in memory to the innermost
-        self.flat = -1
-        self.views: list[tuple[int, int, Operation]] = []
-        self.size = array.size
-        self.buffer: int | None = None
-
-
-def memory_order(array: Array) -> tuple[int, ...] | None:
-    """Return the axes as they lie in memory, outermost first, or None if there are gaps."""
-    order = tuple(sorted(range(array.ndim), key=lambda k: (-abs(array.strides[k]), array.shape[k] == 1, k)))
-    return order if array.transpose(order).flags.c_contiguous else None
-
-
-def _contiguous(array: Array) -> Array:
-    return array if array.flags.c_contiguous else array.copy()
-
-
-def empty_in_order(shape: tuple[int, ...], order: tuple[int, ...], dtype: Any, zeros: bool = False) -> Array:
-    """Return an array whose axes lie in memory in `order`."""
-    make = np.zeros if zeros else np.empty
-    return make(tuple(shape[k] for k in order), dtype).transpose(np.argsort(order).tolist())
-
-
 class Plan:
     """A program made ready to run again and again on the same shapes."""
 
     def __init__(self, program: Program, strict: bool = False) -> None:
         self.program = merge_equal(eliminate_dead(program))
+        self.roots_by_flat: dict[int, Root] = {}
         self.flats: dict[int, Array] = {}
         self.kept: list[Array] = []
         self.notes: list[str] = []
         self.strict = strict
         self.registers: list[Any] = []
-        self.roots: dict[Value, _Root] = {}
+        self.roots: dict[Value, Root] = {}
         self.register_of: dict[Value, int] = {}
         self.prototypes: dict[Value, Array] = {}
         self.items: list[Callable[[list[Any]], None]] = []
@@ -85,9 +53,9 @@ class Plan:
         self.named: dict[str, str] = {}  # equal loops share one function
         self.texts: list[str] = []
         self.fallbacks: list[str] = []
-        self.tensors: list[tuple[_Root, Input]] = []
-        self.arguments: list[tuple[_Root, int]] = []
-        self.grads: list[tuple[_Root, Input]] = []
+        self.tensors: list[tuple[Root, Input]] = []
+        self.arguments: list[tuple[Root, int]] = []
+        self.grads: list[tuple[Root, Input]] = []
         self.settings = np.zeros(max(len(self.program.of_kind("setting")), 1))
         nodes = group(self.program)
         self.outside = outside_use(nodes, self.program)
@@ -97,12 +65,12 @@ class Plan:
         self.free: dict[tuple[int, Any], list[Array]] = {}
         self.pinned = {v for v in self.program.wanted()}
         self.bind_inputs()
-        kernels: list[tuple[int, Nest]] = []
+        self.kernels_at: list[tuple[int, Nest]] = []  # which items are loops
+        self.ready = False
         for position, node in enumerate(ordered):
-            self.place(node, kernels)
+            self.place(node)
             self.release(position)
         self.source = "\n\n".join(self.texts)
-        self.attach(kernels)
         self.finish()
 
     # Registers
@@ -112,12 +80,12 @@ class Plan:
         self.registers.append(array)
         return len(self.registers) - 1
 
-    def root(self, value: Value, array: Array, keep: bool = True) -> _Root:
+    def root(self, value: Value, array: Array, keep: bool = True) -> Root:
         """Give a value memory of its own."""
         order = memory_order(array)
         if order is None:
             raise CaptureError(f"compile: {value!r} does not lie in one piece of memory.")
-        root = _Root(self.register(array if keep else None), array, order)
+        root = Root(self.register(array if keep else None), array, order)
         self.roots[value] = root
         self.register_of[value] = root.register
         self.prototypes[value] = array
@@ -133,12 +101,12 @@ class Plan:
                 self.root(value, whole.reshape(()))
                 k += 1
             elif given.kind == "constant":
-                self.root(value, _contiguous(given.source))
+                self.root(value, contiguous(given.source))
             elif given.kind == "argument":
                 self.arguments.append((self.root(value, np.empty(value.shape, value.dtype), False), given.source))
             elif given.kind == "tensor":
                 data = given.source._data
-                whole = data if memory_order(data) is not None else _contiguous(data)
+                whole = data if memory_order(data) is not None else contiguous(data)
                 self.tensors.append((self.root(value, whole, False), given))
             else:
                 self.grads.append((self.root(value, np.empty(value.shape, value.dtype), False), given))
@@ -227,10 +195,10 @@ class Plan:
 
     # Placing nodes
 
-    def place(self, node: Node, kernels: list[tuple[int, Nest]]) -> None:
+    def place(self, node: Node) -> None:
         """Decide how a node runs."""
         if node.kind == "loop":
-            self.place_loop(node, kernels)
+            self.place_loop(node)
             return
         op = node.operations[0]
         if node.kind == "view" and self.place_view(op):
@@ -259,13 +227,14 @@ class Plan:
             self.registers[register] = op.primitive.forward(self.registers[self.register_of[x]], *op.params)
         return True
 
-    def flat(self, root: _Root) -> int:
+    def flat(self, root: Root) -> int:
         """Return the register of the flat form of a root."""
         if root.flat < 0:
             root.flat = self.register(None)
+            self.roots_by_flat[root.flat] = root
             array = self.registers[root.register]
             if array is not None:
-                self.registers[root.flat] = array.transpose(root.order).reshape(-1)
+                self.registers[root.flat] = flat_form(array, root.order)
         return root.flat
 
     def operand(self, value: Value, shape: tuple[int, ...], view: Array | None = None) -> Operand:
@@ -278,7 +247,7 @@ class Plan:
         offset = (array.__array_interface__["data"][0] - base) // width
         return Operand(self.flat(root), offset, tuple(s // width for s in spread.strides))
 
-    def place_loop(self, node: Node, kernels: list[tuple[int, Nest]]) -> None:
+    def place_loop(self, node: Node) -> None:
         """Write the kernel of a fused group."""
         shape = node.shape
         order = self.loop_order(node)
@@ -314,8 +283,8 @@ class Plan:
             self.texts.append(nest.text(known))
         nest.name = known
         self.nests.append(nest)
-        kernels.append((len(self.items), nest))
-        self.items.append(_nothing)
+        self.kernels_at.append((len(self.items), nest))
+        self.items.append(nothing)
 
     def loop_order(self, node: Node) -> tuple[int, ...]:
         """Return the order of axes in which most of the memory of a loop lies."""
@@ -342,11 +311,11 @@ class Plan:
         if len(out.shape) == 2 and self.turned(out):
             array = self.buffer(out, (1, 0))
             self.root(out, array)
-            self.items.append(_Product(a, b, array.T, True, out.size * x.shape[-1]))
+            self.items.append(Product(a, b, array.T, True, out.size * x.shape[-1], op))
         else:
             array = self.buffer(out, tuple(range(len(out.shape))))
             self.root(out, array)
-            self.items.append(_Product(a, b, array, False, out.size * x.shape[-1]))
+            self.items.append(Product(a, b, array, False, out.size * x.shape[-1], op))
         return True
 
     def turned(self, value: Value) -> bool:
@@ -368,7 +337,7 @@ class Plan:
     def place_other(self, op: Operation) -> None:
         """Run an operation with its own forward, and give its results places."""
         name = op.primitive.name
-        special = _special(op)
+        special = special_kernel(op)
         if (
             (name not in _OWN_KERNELS or (name.startswith("nll") and special is None))
             and not op.draws
@@ -377,27 +346,28 @@ class Plan:
             if self.strict:
                 raise CaptureError(f"compile: {name} has no kernel, and strict=True refuses NumPy (at {op.line}).")
             self.fallbacks.append(name)
-        probes = [_probe(self.prototypes[x]) if isinstance(x, Value) else x for x in op.inputs]
+        probes = [probe(self.prototypes[x]) if isinstance(x, Value) else x for x in op.inputs]
         with np.errstate(all="ignore"):
-            outs = _trial(op, probes)
+            outs = trial(op, probes)
         roots = []
         for value, out in zip(op.outputs, outs, strict=True):
             order = memory_order(out) or tuple(range(out.ndim))
             roots.append(self.root(value, empty_in_order(value.shape, order, value.dtype), False))
         inputs = [self.register_of[x] if isinstance(x, Value) else None for x in op.inputs]
         numbers = [None if isinstance(x, Value) else x for x in op.inputs]
-        self.items.append(_Other(self, op, inputs, numbers, roots, special))
+        self.items.append(Other(self, op, inputs, numbers, roots, special))
 
     # Ready to run
 
-    def attach(self, kernels: list[tuple[int, Nest]]) -> None:
-        """Compile the loops and put them among the items."""
-        if not kernels:
+    def prepare(self) -> None:
+        """Compile the loops, unless that was done, and put them among the items."""
+        if self.ready:
             return
-        made = load(self.source, tuple(self.named.values()))
-        for at, nest in kernels:
-            self.items[at] = _Loop(made[nest.name], nest)
+        made = load(self.source, tuple(self.named.values())) if self.kernels_at else {}
+        for at, nest in self.kernels_at:
+            self.items[at] = Loop(made[nest.name], nest)
             made[nest.name].prepare(nest.dtypes)
+        self.ready = True
 
     def finish(self) -> None:
         """Note what is returned, copied and written."""
@@ -425,33 +395,37 @@ class Plan:
             if len(self.nests) == len(self.named)
             else f"{len(self.nests)} ({len(self.named)} different)"
         )
-        products = sum(isinstance(i, _Product) for i in self.items)
-        own = sum(isinstance(i, _Other) and i.op.primitive.name in _OWN_KERNELS for i in self.items)
-        self.notes.insert(0, f"{loops} fused loops, {products} products in BLAS, {own} convolutions and poolings")
+        products = sum(isinstance(i, Product) for i in self.items)
+        own = sum(isinstance(i, Other) and i.op.primitive.name in _OWN_KERNELS for i in self.items)
+        self.notes.insert(
+            0,
+            f"{loops} fused loops, {products} products in BLAS, {own} convolutions, poolings and losses in their kernels",
+        )
 
-    def bind(self, root: _Root, array: Array) -> None:
+    def bind(self, root: Root, array: Array) -> None:
         """Put an array into the registers of a root: itself, its flat form, its views."""
         registers = self.registers
         if registers[root.register] is array:
             return
         registers[root.register] = array
         if root.flat >= 0:
-            registers[root.flat] = array.transpose(root.order).reshape(-1)
+            registers[root.flat] = flat_form(array, root.order)
         for register, source, op in root.views:
             registers[register] = op.primitive.forward(registers[source], *op.params)
 
     def call(self, arrays: list[Array], settings: Array) -> list[Array]:
         """Run once on the arguments and the present state; write the state, return the results."""
+        self.prepare()
         self.settings[: len(settings)] = settings
         for root, k in self.arguments:
-            self.bind(root, _contiguous(arrays[k]))
+            self.bind(root, contiguous(arrays[k]))
         for root, given in self.tensors:
             data = given.source._data
             if memory_order(data) != root.order:
                 data = empty_like_order(data, root.order)
             self.bind(root, data)
         for root, given in self.grads:
-            self.bind(root, _contiguous(given.source._grad._data))
+            self.bind(root, contiguous(given.source._grad._data))
         registers = self.registers
         token = silence()
         blas = blas_threads(1)
@@ -476,34 +450,6 @@ class Plan:
         return results
 
 
-def empty_like_order(data: Array, order: tuple[int, ...]) -> Array:
-    """Return a copy of `data` whose axes lie in memory in `order`."""
-    out = empty_in_order(data.shape, order, data.dtype)
-    out[...] = data
-    return out
-
-
-def _nothing(registers: list[Any]) -> None:
-    """Hold the place of a loop until it is compiled."""
-
-
-def _probe(prototype: Array) -> Array:
-    """Return zeros that lie in memory as the prototype does."""
-    order = memory_order(prototype)
-    return empty_in_order(prototype.shape, order or tuple(range(prototype.ndim)), prototype.dtype, zeros=True)
-
-
-def _trial(op: Operation, probes: list[Any]) -> tuple[Array, ...]:
-    """Run an operation on zeros to see how its results lie; a draw is not counted."""
-    if op.draws:
-        out = op.outputs[0]
-        return (np.empty(out.shape, out.dtype),)
-    try:
-        return evaluate(op, probes)
-    except (ValueError, ArithmeticError, IndexError, np.linalg.LinAlgError):  # it does not like zeros
-        return tuple(np.empty(o.shape, o.dtype) for o in op.outputs)
-
-
 def _sorted(nodes: list[Node]) -> list[Node]:
     """Return the nodes so that each comes after those it depends on."""
     done: dict[Node, None] = {}
@@ -521,80 +467,3 @@ def _sorted(nodes: list[Node]) -> list[Node]:
                 stack.pop()
                 done.setdefault(node)
     return list(done)
-
-
-def _special(op: Operation) -> Any:
-    """Return a kernel for an operation that is worth one, or None."""
-    if op.primitive is nll._nll or op.primitive is nll._nll_back:
-        x, target = op.inputs
-        matrix = op.params[0] if op.primitive is nll._nll_back else x.shape
-        reduction, ignore = op.params[-2:]
-        if len(matrix) == 2 and target.dtype == np.int64 and reduction in ("mean", "sum") and len(target.shape) == 1:
-            from .kernels import losses
-
-            if op.primitive is nll._nll:
-                return lambda x, t: losses.nll(x, t, reduction, ignore)
-            return lambda g, t: losses.nll_back(g, t, matrix, reduction, ignore)
-    return None
-
-
-class _Loop:
-    """A fused loop."""
-
-    __slots__ = ("extent", "kernel", "nest", "roots", "threads")
-
-    def __init__(self, kernel: Kernel, nest: Nest) -> None:
-        self.kernel = kernel
-        self.nest = nest
-        self.roots = nest.roots
-        self.extent = nest.extent
-        self.threads = nest.splits and nest.size >= _PAYS
-
-    def __call__(self, registers: list[Any]) -> None:
-        args = [registers[r] for r in self.roots]
-        if self.threads:
-            kernel = self.kernel.function
-            run_parts(lambda first, last: kernel(*args, first, last), self.extent)
-        else:
-            self.kernel.function(*args, 0, self.extent)
-
-
-class _Product:
-    """A product of matrices into a buffer."""
-
-    __slots__ = ("a", "b", "out", "threads", "turned")
-
-    def __init__(self, a: int, b: int, out: Array, turned: bool, work: int) -> None:
-        self.a, self.b, self.out, self.turned = a, b, out, turned
-        self.threads = out.ndim == 2 and work >= _PRODUCT_PAYS
-
-    def __call__(self, registers: list[Any]) -> None:
-        x, y = registers[self.a], registers[self.b]
-        if self.turned:
-            x, y = y.T, x.T
-        out = self.out
-        if self.threads:
-            run_parts(lambda first, last: np.matmul(x[first:last], y, out=out[first:last]), len(out))
-        else:
-            np.matmul(x, y, out=out)
-
-
-class _Other:
-    """An operation run by its own forward."""
-
-    __slots__ = ("inputs", "numbers", "op", "plan", "roots", "special")
-
-    def __init__(
-        self, plan: Plan, op: Operation, inputs: list[Any], numbers: list[Any], roots: list[_Root], special: Any
-    ) -> None:
-        self.plan, self.op, self.inputs, self.numbers, self.roots = plan, op, inputs, numbers, roots
-        self.special = special
-
-    def __call__(self, registers: list[Any]) -> None:
-        arrays = [n if r is None else registers[r] for r, n in zip(self.inputs, self.numbers, strict=True)]
-        done = self.special(*arrays) if self.special is not None else None
-        outs = evaluate(self.op, arrays) if done is None else (done,)
-        for root, out in zip(self.roots, outs, strict=True):
-            if memory_order(out) != root.order:
-                out = empty_like_order(out, root.order)
-            self.plan.bind(root, out)

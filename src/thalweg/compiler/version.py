@@ -15,6 +15,11 @@ from .scalars import NoKernel
 
 __all__ = ["Kept", "Version"]
 
+# Steps from which compiling their loop pays: Python needs some 150 µs for a step, the compiler some seconds for the
+# loop, of which it needs a part for the single step as well.
+_STEPS = 20_000
+_FIRST_STEPS = 5_000
+
 
 class Version:
     """One captured program of a function, ready to run."""
@@ -35,6 +40,7 @@ class Version:
         self.notes: list[str] = []
         self.small: Any = None
         self.big: Any = None
+        self.wholes: dict[bool, Any] = {}
         try:
             from .small import SmallProgram
 
@@ -46,6 +52,25 @@ class Version:
 
             self.big = Plan(self.program, strict)
             self.notes += self.big.notes
+
+    def whole(self, gathered: bool, steps: int) -> Any:
+        """Return the program with its loop compiled too; None if it is not of the size for that, or `steps` too few."""
+        if self.big is None:
+            return None
+        if gathered not in self.wholes:
+            from .whole import Whole
+
+            try:
+                self.wholes[gathered] = Whole(self.big, gathered)
+                self.notes.append(
+                    f"loops of many steps in one function, {self.wholes[gathered].work} operations on elements a step"
+                )
+            except NoKernel as reason:
+                self.wholes[gathered] = None
+                self.notes.append(f"loops step by step in Python: {reason}")
+        whole = self.wholes[gathered]
+        enough = _STEPS if self.big.ready else _FIRST_STEPS
+        return whole if whole is not None and (steps >= enough or whole.at_hand()) else None
 
     # Guards
 
