@@ -330,3 +330,18 @@ def test_small_steps_do_not_import_numba():
         "o = tw.optim.Adam([p]); [o.step() for _ in range(3)]; assert 'numba' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.filterwarnings("ignore:.*twice")
+def test_parameters_that_share_memory_are_updated_one_after_the_other(monkeypatch, as_python):
+    found = []
+    for large in (False, True):
+        monkeypatch.setattr(_large, "LARGE", 0 if large else 1 << 60)
+        memory = np.arange(6, dtype=np.float32)
+        params = [tw.from_numpy(memory[k : k + 4]).requires_grad_() for k in (0, 2)]
+        optimizer = optim.Adam([*params, params[0]], lr=0.5, weight_decay=0.1)
+        for k in range(3):
+            give_gradients(params, k)
+            optimizer.step()
+        found.append([memory.copy(), *everything(optimizer, params)])
+    assert_same(*found)

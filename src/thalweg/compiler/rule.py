@@ -17,18 +17,19 @@ from ..core.tensor import TensorBase
 from ..errors import CaptureError
 from .cache import load
 from .capture import capture
-from .interpret import evaluate
+from .interpret import arguments_of
 from .nest import Operand, write_nest
 from .passes import optimize
 from .program import Array, Operation, Program, Value
 from .scalars import NoKernel
 from .threads import run_parts
 
-__all__ = ["Rule"]
+__all__ = ["NoKernel", "Rule", "run_jobs"]
 
 _FEW = 24  # elements on which a rule is captured; no other length may occur in it
 _PAYS = 1 << 16  # elements from which a second thread pays
 
+Job = tuple[Any, list[Array], int]  # a kernel, its arrays, how many elements
 Traced = Callable[[dict[Any, TensorBase]], tuple[dict[Any, Any], dict[Any, Any]]]
 
 
@@ -66,7 +67,8 @@ class Rule:
         if any(i.kind not in ("argument", "setting", "constant") for i in program.inputs):
             raise CaptureError("a rule must depend on its arguments alone.")
         self._numbers = [i.value for i in program.of_kind("setting")]
-        self._scalars, elements = self._parted(program)
+        scalars, elements = self._parted(program)
+        self._steps = [_prepared(op) for op in scalars]
         count = kinds[0]
         self.results = dict(zip(left[count:], program.results[count:], strict=True))
         self._check_results()
@@ -78,7 +80,7 @@ class Rule:
         known = {*self._numbers, *(v for v in self._start if v.shape == ())}
         for op in program.operations:
             values = [x for x in op.inputs if isinstance(x, Value)]
-            if all(v in known for v in values) and all(o.shape == () for o in op.outputs):
+            if all(v in known for v in values) and [o.shape for o in op.outputs] == [()] and op.primitive.arity >= 0:
                 scalars.append(op)
                 known.update(op.outputs)
             elif op.outputs[0].shape == (_FEW,) and op.primitive.forward is not EXPAND.forward and not op.draws:
@@ -126,21 +128,38 @@ class Rule:
         self._kernel = load(nest.text("run"), fast=False)["run"]
         self._kernel.prepare(nest.dtypes)
 
-    def numbers(self, settings: list[float]) -> dict[Value, Array]:
+    def numbers(self, settings: list[float]) -> dict[Value, Any]:
         """Return everything that depends on numbers alone."""
         values = dict(self._start)
         values.update(zip(self._numbers, map(np.asarray, settings), strict=True))
-        for op in self._scalars:
-            arrays = [values[x] if isinstance(x, Value) else x for x in op.inputs]
-            values.update(zip(op.outputs, evaluate(op, arrays), strict=True))
+        for forward, args, places, params, out in self._steps:
+            given = args.copy()
+            for k, x in places:
+                given[k] = values[x]
+            values[out] = forward(*given, *params)
         return values
 
-    def run(self, arrays: dict[Any, Array], numbers: dict[Value, Array]) -> None:
-        """Give the written arrays their new elements; all are flat, contiguous and of one length."""
-        args = [numbers[x].reshape(1) if isinstance(x, Value) else arrays[x] for x in self._order]
-        kernel = self._kernel.function
-        size = next(iter(arrays.values())).size
-        if size < _PAYS:
-            kernel(*args, 0, size)
-        else:
-            run_parts(lambda first, last: kernel(*args, first, last), size)
+    def job(self, arrays: dict[Any, Array], numbers: dict[Value, Any]) -> Job:
+        """Return the call that gives the written arrays their new elements; all are contiguous and of one length."""
+        args = [numbers[x].reshape(1) if isinstance(x, Value) else arrays[x].reshape(-1) for x in self._order]
+        return self._kernel.function, args, next(iter(arrays.values())).size
+
+
+def run_jobs(jobs: list[Job]) -> None:
+    """Run jobs side by side, the elements of all of them divided evenly among the threads."""
+
+    def part(first: int, last: int) -> None:
+        for kernel, args, size in jobs:
+            if first < size and last > 0:
+                kernel(*args, max(first, 0), min(last, size))
+            first, last = first - size, last - size
+
+    count = sum(size for _, _, size in jobs)
+    run_parts(part, count, None if count >= _PAYS else 1)
+
+
+def _prepared(op: Operation) -> tuple[Any, list[Any], list[tuple[int, Value]], tuple[Any, ...], Value]:
+    """Return how to run an operation on numbers: its forward, its arguments, and which values go where in them."""
+    ones = [np.ones(x.shape, x.dtype) if isinstance(x, Value) else x for x in op.inputs]
+    places = [(k, x) for k, x in enumerate(op.inputs) if isinstance(x, Value)]
+    return op.primitive.forward, list(arguments_of(op, ones)), places, op.params, op.outputs[0]

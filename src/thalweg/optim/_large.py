@@ -9,6 +9,7 @@ its loop that the loop would have saved as much.
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 from typing import Any
 
@@ -65,13 +66,22 @@ class Large:
             None,
             None,
             None,
-        )  # for the next parameter of the same kind: loop, numbers, what follows from them
+        )  # loop, numbers, what follows from them: the next parameter's are often equal
+        self.jobs: list[Any] = []
+        self.places: list[tuple[int, int]] = []  # the memory of these jobs
 
     def update(self, x: Array, g: Array, state: dict[str, Any], t: float) -> dict[str, Any] | None:
-        """Write the new elements of x and of the arrays in `state` in place; return the new numbers of the state.
+        """Let :meth:`run` write the new elements of x and of the arrays in `state`; return the new numbers of the state.
 
-        Returns None, nothing done, where there is no loop.
+        Returns None where there is no loop; what was waiting is then done.
         """
+        found = self.planned(x, g, state, t)
+        if found is None:
+            self.run()
+        return found
+
+    def planned(self, x: Array, g: Array, state: dict[str, Any], t: float) -> dict[str, Any] | None:
+        """Add a job."""
         arrays: dict[Any, Array] = {_X: x, _G: g}
         numbers = {"step": t}
         for key, value in state.items():
@@ -88,7 +98,8 @@ class Large:
         if loop is None:
             return None
         arrays[_G] = np.ascontiguousarray(g)
-        if any(_met(arrays, key) for key in loop.rule.written):
+        places = [_place(array) for array in arrays.values()]
+        if _meet(places) or not all(arrays[key].flags.writeable for key in loop.rule.written):
             return None
         now = [
             numbers[key] if group is None else float(as_number(self.group[key] if at is None else self.group[key][at]))
@@ -96,8 +107,17 @@ class Large:
         ]
         if self.last[0] is not loop or self.last[1] != now:
             self.last = loop, now, loop.rule.numbers(now)
-        loop.rule.run({key: a.reshape(-1) for key, a in arrays.items()}, self.last[2])
+        self.jobs.append(loop.rule.job(arrays, self.last[2]))
+        self.places += places
         return {key: self.last[2][value] for key, value in loop.rule.results.items()}
+
+    def run(self) -> None:
+        """Do what waits: side by side, unless parameters share memory."""
+        jobs, places = self.jobs, self.places
+        self.jobs, self.places = [], []
+        if jobs:
+            for some in [[job] for job in jobs] if _meet(places) else [jobs]:
+                _compiler().run_jobs(some)
 
     def loop(self, arrays: dict[Any, Array], numbers: dict[str, float]) -> Any:
         """Return the loop for such arrays, compiled when it is time, or None."""
@@ -114,12 +134,16 @@ class Large:
         return _loops[key]
 
 
-def _met(arrays: dict[Any, Array], written: Any) -> bool:
-    """Return whether an array cannot be written while the others are read."""
-    target = arrays[written]
-    return not target.flags.writeable or any(
-        key != written and np.may_share_memory(target, array) for key, array in arrays.items()
-    )
+def _place(array: Array) -> tuple[int, int]:
+    """Return where the memory of a contiguous array begins and ends."""
+    start: int = array.__array_interface__["data"][0]
+    return start, start + array.nbytes
+
+
+def _meet(places: list[tuple[int, int]]) -> bool:
+    """Return whether two of these pieces of memory overlap."""
+    ordered = sorted(places)
+    return any(a[1] > b[0] for a, b in itertools.pairwise(ordered))
 
 
 class _Loop:

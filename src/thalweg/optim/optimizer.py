@@ -258,6 +258,8 @@ class Optimizer:
                         else:
                             copy(kept._data, value)
         finally:
+            if large is not None:
+                large.run()
             restore(token)
 
     def _step_tensors(self, group: dict[str, Any], recorder: Any) -> None:
