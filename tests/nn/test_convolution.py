@@ -6,20 +6,57 @@ import numpy as np
 import pytest
 
 import thalweg as tw
+from thalweg.compiler import threads
 from thalweg.nn import functional as F
 from thalweg.ops import _conv_arrays, _pool_arrays
 
-CONVOLUTIONS = [  # dims, channels, outputs, kernel, sizes, stride, padding, dilation, groups
-    (1, 3, 4, (3,), (9,), (1,), (1,), (1,), 1),
-    (2, 1, 6, (5, 5), (8, 7), (1, 1), (2, 2), (1, 1), 1),
-    (2, 4, 6, (3, 2), (7, 6), (2, 1), (0, 1), (1, 2), 2),
-    (2, 3, 3, (1, 1), (4, 5), (1, 2), (0, 0), (1, 1), 3),
-    (2, 2, 7, (3, 3), (9, 9), (3, 3), (2, 2), (2, 2), 1),
-    (3, 2, 2, (2, 3, 2), (4, 5, 4), (1, 2, 1), (1, 0, 1), (1, 1, 2), 1),
+CONVOLUTIONS = [  # channels, outputs, kernel, sizes, stride, padding, dilation, groups
+    (3, 4, (3,), (9,), (1,), (1,), (1,), 1),
+    (2, 13, (4,), (150,), (1,), (0,), (3,), 1),
+    (2, 3, (2,), (70,), (3,), (5,), (1,), 1),
+    (1, 6, (5, 5), (8, 7), (1, 1), (2, 2), (1, 1), 1),
+    (1, 1, (3, 3), (6, 80), (1, 1), (1, 0), (1, 1), 1),
+    (4, 6, (3, 2), (7, 6), (2, 1), (0, 1), (1, 2), 2),
+    (3, 3, (1, 1), (4, 5), (1, 2), (0, 0), (1, 1), 3),
+    (4, 8, (2, 2), (5, 4), (1, 1), (4, 3), (1, 1), 4),
+    (2, 7, (3, 3), (9, 9), (3, 3), (2, 2), (2, 2), 1),
+    (2, 2, (2, 3, 2), (4, 5, 4), (1, 2, 1), (1, 0, 1), (1, 1, 2), 1),
+    (2, 5, (2, 1, 3), (3, 2, 40), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1),
 ]
+SAMPLES = (1, 15, 16, 17, 256)
 
 
-N = 256  # with a stride, the kernels' rows are as long as the batch
+def _arrays(case, n, dtype):
+    """Return the input, the weight, the bias, a gradient of the output, its sizes and the settings."""
+    channels, outs, kernel, sizes, *settings, groups = case
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((n, channels, *sizes)).astype(dtype)
+    w = rng.standard_normal((outs, channels // groups, *kernel)).astype(dtype)
+    b = rng.standard_normal(outs).astype(dtype)
+    out = tuple(_conv_arrays.out_size(*a) for a in zip(sizes, kernel, *settings, strict=True))
+    g = rng.standard_normal((n, outs, *out)).astype(dtype)
+    return x, w, b, g, out, (*settings, groups)
+
+
+def _three(x, w, b, g, out, settings):
+    """Return a convolution and its two transposes."""
+    return (
+        _conv_arrays.conv(x, w, b, out, settings),
+        _conv_arrays.conv_input(g, w, x.shape[2:], settings),
+        _conv_arrays.conv_weight(g, x, w.shape[2:], settings),
+    )
+
+
+def _inner(a):
+    """Return the same elements with the samples innermost."""
+    return np.moveaxis(np.moveaxis(a, 0, -1).copy(), -1, 0)
+
+
+def _sliced(a):
+    """Return the same elements, neither contiguous nor to be written."""
+    twice = np.repeat(a, 2, axis=-1)[..., ::2]
+    twice.flags.writeable = False
+    return twice
 
 
 def _both(monkeypatch, call):
@@ -42,29 +79,50 @@ def _agree(a, b, dtype) -> None:
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
 def test_both_forms_of_convolution_agree(monkeypatch, case, dtype):
-    _, channels, outs, kernel, sizes, *settings, groups = case
-    settings = (*settings, groups)
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((N, channels, *sizes)).astype(dtype)
-    w = rng.standard_normal((outs, channels // groups, *kernel)).astype(dtype)
-    b = rng.standard_normal(outs).astype(dtype)
-    out = tuple(_conv_arrays.out_size(*a) for a in zip(sizes, kernel, *settings[:3], strict=True))
-    g = rng.standard_normal((N, outs, *out)).astype(dtype)
-
-    def call():
-        return (
-            _conv_arrays.conv(x, w, b, out, settings),
-            _conv_arrays.conv_input(g, w, sizes, settings),
-            _conv_arrays.conv_weight(g, x, kernel, settings),
-        )
-
-    first, second = _both(monkeypatch, call)
-    _agree(first, second, dtype)
+    for n in SAMPLES:
+        x, w, b, g, out, settings = _arrays(case, n, dtype)
+        first, second = _both(monkeypatch, lambda given=(x, w, b, g, out, settings): _three(*given))
+        _agree(first, second, dtype)
+        for laid in (_inner, _sliced):
+            _agree(second, _three(laid(x), w, b, laid(g), out, settings), dtype)
     if dtype == np.float64:  # the three are each other's transposes
         out, back, weight = first
-        shift = (b * g.reshape(N, outs, -1).sum((0, 2))).sum()
+        shift = (b * g.reshape(*g.shape[:2], -1).sum((0, 2))).sum()
         np.testing.assert_allclose((g * out).sum() - shift, (x * back).sum())
         np.testing.assert_allclose((w * weight).sum(), (x * back).sum())
+
+
+@pytest.mark.parametrize("n", SAMPLES)
+@pytest.mark.parametrize("case", CONVOLUTIONS[1:6], ids=str)
+def test_convolutions_do_not_depend_on_the_number_of_threads(monkeypatch, case, n):
+    monkeypatch.setattr(_conv_arrays, "ENOUGH", 0)
+    given = _arrays(case, n, np.float32)
+    before = threads.get_num_threads()
+    found = []
+    try:
+        for count in (1, 2, 3, 5):
+            threads.set_num_threads(count)
+            found.append(_three(*given))
+    finally:
+        threads.set_num_threads(before)
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("n", [1, 17, 256])
+@pytest.mark.parametrize("case", CONVOLUTIONS[:7], ids=str)
+def test_both_forms_of_convolution_have_the_same_infinities(monkeypatch, case, n):
+    x, w, b, g, out, settings = _arrays(case, n, np.float64)
+    for k in range(3):
+        parts = [a.copy() for a in (x, w, g)]
+        parts[k].reshape(-1)[[0, -1]] = np.nan, np.inf
+        given = (parts[0], parts[1], b, parts[2], out, settings)
+        with np.errstate(all="ignore"):
+            first, second = _both(monkeypatch, lambda given=given: _three(*given))
+        for form, a, z in zip(("conv", "input", "weight"), first, second, strict=True):
+            np.testing.assert_array_equal(np.isfinite(a), np.isfinite(z), err_msg=form)
+            np.testing.assert_array_equal(np.isnan(a), np.isnan(z), err_msg=form)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

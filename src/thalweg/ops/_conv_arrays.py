@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from . import _conv_tables as tables
+
 __all__ = ["Settings", "conv", "conv_input", "conv_weight", "kernels", "out_size"]
 
 Settings = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]  # stride, padding, dilation, groups
 
 ENOUGH = 2_000_000  # multiplications from which a kernel pays for its start
+LARGEST = 1 << 22  # elements of the channels of a few samples that are packed
 BLOCK = 1 << 22  # elements of a matrix of columns at a time
 
 
@@ -40,15 +43,28 @@ def out_size(size: int, k: int, stride: int, padding: int, dilation: int) -> int
     return (size + 2 * padding - dilation * (k - 1) - 1) // stride + 1
 
 
-def _worth(n: int, out: tuple[int, ...], w_shape: tuple[int, ...], stride: tuple[int, ...], dtype: Any) -> bool:
-    """Whether a kernel is faster than BLAS: enough work, rows that are long, and more than one tap per channel.
-
-    With a stride, rows are as long as the batch only; a single tap with many channels is a matrix product already.
-    """
-    row, least = (n * out[-1], 64) if stride[-1] == 1 else (n, 256)
-    if row < least or n * prod(out) * prod(w_shape) < ENOUGH or (prod(w_shape[2:]) == 1 and prod(w_shape[:2]) >= 256):
+def _worth(n: int, places: int, w_shape: tuple[int, ...], dtypes: Any) -> bool:
+    """Whether there is enough work; a single tap with many channels is a matrix product already."""
+    if n * places * prod(w_shape) < ENOUGH or (prod(w_shape[2:]) == 1 and prod(w_shape[:2]) >= 256):
         return False
-    return dtype.kind == "f" and kernels() is not None
+    x, w = dtypes
+    return x == w and x in (np.float32, np.float64) and kernels() is not None
+
+
+def _rounded(n: int, tile: int) -> int:
+    return -(-n // tile) * tile
+
+
+def _form(n: int, tile: int, elements: int, row: int, packed: int, rows: int) -> str:
+    """Return which layout costs less, of those that are possible; `row` is the length of a row, or 0."""
+    can_pack = n >= tile and elements * tile <= LARGEST
+    if row >= 64 and not (can_pack and _rounded(n, tile) * packed <= rows):
+        return "rows"
+    return "packed" if can_pack else ""
+
+
+def _full(sizes: tuple[int, ...], padding: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(s + 2 * p for s, p in zip(sizes, padding, strict=True))
 
 
 def _padded(x: Any, padding: tuple[int, ...]) -> Any:
@@ -68,57 +84,47 @@ def _inner(x: Any, padding: tuple[int, ...]) -> Any:
     return out
 
 
-@functools.lru_cache(maxsize=256)
-def _offsets(
-    channels: int,
-    sizes: tuple[int, ...],
-    kernel: tuple[int, ...],
-    dilation: tuple[int, ...],
-    stride: tuple[int, ...],
-    out: tuple[int, ...],
-    n: int,
-    flipped: bool,
-) -> tuple[Any, Any]:
-    """Return where the taps, and where the output rows, begin in a flat [channel, *sizes, n]."""
-    steps = [prod(sizes[k + 1 :]) * n for k in range(len(sizes))]
-    taps = np.arange(channels, dtype=np.int64) * (prod(sizes) * n)
-    for k, (width, d) in enumerate(zip(kernel, dilation, strict=True)):
-        places = np.arange(width, dtype=np.int64) * (d * steps[k])
-        taps = taps[..., None] + (places[::-1] if flipped else places)
-    taps = taps.reshape(-1)
-    taps = np.concatenate([taps, np.zeros(-len(taps) % 5, np.int64)])
-    joined = stride[-1] == 1  # then a whole row of outputs reads a whole row of inputs
-    rows = np.zeros((), np.int64)
-    for k in range(len(sizes) - joined):
-        rows = rows[..., None] + np.arange(out[k], dtype=np.int64) * (stride[k] * steps[k])
-    return taps, rows.reshape(-1)
+def _correlated(x: Any, w: Any, b: Any, geometry: tables.Geometry, groups: int, row: int) -> Any:
+    """Return the convolution that a geometry describes, of x [sample, channel, *] with w [o, channel / groups, *].
+
+    The result lies as [o, *, sample]; None if there is no fitting kernel. `row`: the length of a row, 0 for none.
+    """
+    sizes, kernel, out, _, padding, _, transposed = geometry
+    n, per = x.shape[0], w.shape[1]
+    zeros_count = (transposed or any(padding)) and not np.isfinite(w).all()  # 0 · inf is not 0
+    row = 0 if transposed and zeros_count else row
+    tile = kernels().BYTES // x.itemsize
+    whole = prod(out[:-1]) * prod(kernel) * _rounded(row, tile)
+    reach = tables.reach(geometry) if n >= tile else 0
+    form = _form(n, tile, per * prod(sizes), row, reach, whole)
+    if not form:
+        return None
+    length = n
+    if form == "rows":
+        flat, lies, table = _rows(x, geometry)
+        where, places, length = tables.NOWHERE, 0, row
+    else:
+        flat, lies = tables.flat(x)
+        where, places = tables.inside(sizes, (0,) * len(sizes)), prod(sizes)
+        if zeros_count and not transposed:
+            full = _full(sizes, padding)
+            geometry = (full, *geometry[1:4], (0,) * len(full), geometry[5], False)
+            where, places = tables.inside(sizes, padding), prod(full)
+        table = tables.table(geometry, tile)
+    result = np.empty((w.shape[0], *out, n), x.dtype)
+    bias = np.zeros(w.shape[0], x.dtype) if b is None else b
+    pieces = w.reshape(groups, -1, per, prod(kernel))
+    kernels().correlate(flat, (*lies, places), where, table, pieces, bias, result.reshape(-1), length)
+    return np.moveaxis(result, -1, 0)
 
 
-def _filled(w: Any, taps: int) -> Any:
-    """Return weights [o, …] as a matrix whose rows are filled up with zeros to the number of taps."""
-    flat = w.reshape(w.shape[0], -1)
-    if flat.shape[1] == taps:
-        return np.ascontiguousarray(flat)
-    out = np.zeros((w.shape[0], taps), w.dtype)
-    out[:, : flat.shape[1]] = flat
-    return out
-
-
-def _correlated(
-    inner: Any, w: Any, b: Any, out: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...],
-    groups: int, flipped: bool,
-) -> Any:  # fmt: skip
-    """Return the convolution of [channel, *sizes, sample] with w [o, channel / groups, *kernel], in the same order."""
-    n = inner.shape[-1]
-    per, o = inner.shape[0] // groups, w.shape[0] // groups
-    taps, rows = _offsets(per, inner.shape[1:-1], w.shape[2:], dilation, stride, out, n, flipped)
-    result = np.empty((w.shape[0], len(rows), prod(out) * n // max(len(rows), 1)), inner.dtype)
-    bias = np.zeros(w.shape[0], inner.dtype) if b is None else b
-    for k in range(groups):
-        some = slice(k * o, (k + 1) * o)
-        piece = inner[k * per : (k + 1) * per].reshape(-1)
-        kernels().correlate(piece, taps, rows, _filled(w[some], len(taps)), bias[some], result[some])
-    return np.moveaxis(result.reshape(w.shape[0], *out, n), -1, 0)
+def _rows(x: Any, geometry: tables.Geometry) -> tuple[Any, tuple[int, ...], Any]:
+    """Return the padded input in whole rows, how it lies, and the table."""
+    _, kernel, out, stride, padding, dilation, transposed = geometry
+    inner = _surrounded(x, out, kernel, padding, dilation) if transposed else _inner(x, padding)
+    n = x.shape[0]
+    table = tables.rows_table(inner.shape[1:-1], kernel, dilation, out, stride, n, transposed)
+    return inner.reshape(-1), (prod(inner.shape[1:]), n, 1), table
 
 
 def _windows(
@@ -148,8 +154,11 @@ def conv(x: Any, w: Any, b: Any, out: tuple[int, ...], settings: Settings) -> An
     stride, padding, dilation, groups = settings
     kernel = w.shape[2:]
     n, o = x.shape[0], w.shape[0]
-    if _worth(n, out, w.shape, stride, x.dtype):
-        return _correlated(_inner(x, padding), w, b, out, stride, dilation, groups, False)
+    if _worth(n, prod(out), w.shape, (x.dtype, w.dtype)):
+        geometry = (x.shape[2:], kernel, out, stride, padding, dilation, False)
+        done = _correlated(x, w, b, geometry, groups, n * out[-1] if stride[-1] == 1 else 0)
+        if done is not None:
+            return done
     result = np.empty((n, o, *out), np.result_type(x, w))
     xp = _padded(x, padding)
     per, each = x.shape[1] // groups, o // groups
@@ -164,9 +173,10 @@ def conv(x: Any, w: Any, b: Any, out: tuple[int, ...], settings: Settings) -> An
     return result
 
 
-def _surrounded(g: Any, sizes: tuple[int, ...], kernel: tuple[int, ...], settings: Settings) -> Any:
+def _surrounded(
+    g: Any, sizes: tuple[int, ...], kernel: tuple[int, ...], padding: tuple[int, ...], dilation: tuple[int, ...]
+) -> Any:
     """Return g as [channel, *, sample], with the zeros around it that make the transposed convolution a plain one."""
-    _, padding, dilation, _ = settings
     lengths = [s + (k - 1) * d for s, k, d in zip(sizes, kernel, dilation, strict=True)]
     buffer = np.zeros((g.shape[1], *lengths, g.shape[0]), g.dtype)
     into, take = [slice(None)], [slice(None)]
@@ -185,11 +195,13 @@ def conv_input(g: Any, w: Any, sizes: tuple[int, ...], settings: Settings) -> An
     stride, padding, dilation, groups = settings
     kernel, n, o = w.shape[2:], g.shape[0], w.shape[0]
     per, each = w.shape[1], o // groups
-    if prod(stride) == 1 and _worth(n, sizes, w.shape, stride, g.dtype):
+    if _worth(n, prod(g.shape[2:]), w.shape, (g.dtype, w.dtype)):
         turned = w.reshape(groups, each, per, *kernel).swapaxes(1, 2).reshape(groups * per, each, *kernel)
-        one = (1,) * len(kernel)
-        return _correlated(_surrounded(g, sizes, kernel, settings), turned, None, sizes, one, dilation, groups, True)
-    full = tuple(s + 2 * p for s, p in zip(sizes, padding, strict=True))
+        geometry = (g.shape[2:], kernel, sizes, stride, padding, dilation, True)
+        done = _correlated(g, turned, None, geometry, groups, n * sizes[-1] if prod(stride) == 1 else 0)
+        if done is not None:
+            return done
+    full = _full(sizes, padding)
     result = np.zeros((n, groups * per, *full), np.result_type(g, w))
     out = g.shape[2:]
     flat = w.reshape(groups, each, -1)
@@ -211,22 +223,51 @@ def conv_input(g: Any, w: Any, sizes: tuple[int, ...], settings: Settings) -> An
     )
 
 
+def _summed(g: Any, x: Any, kernel: tuple[int, ...], settings: Settings) -> Any:
+    """Return the gradient of the weight from a kernel, or None if there is no fitting one."""
+    stride, padding, dilation, groups = settings
+    n, out = g.shape[0], g.shape[2:]
+    full = _full(x.shape[2:], padding)
+    per, each = x.shape[1] // groups, g.shape[1] // groups
+    row = n * out[-1] if stride[-1] == 1 else 0
+    tile = kernels().BYTES // x.itemsize
+    form = _form(n, tile, per * prod(full) + each * prod(out), row, prod(out), n * prod(out))
+    if not form:
+        return None
+    rows = form == "rows"
+    lies: tuple[int, ...]
+    g_lies: tuple[int, ...]
+    if rows:
+        inner = _inner(x, padding)
+        flat, lies = inner.reshape(-1), (prod(inner.shape[1:]), n, 1)
+        g_flat, g_lies = _inner(g, ()).reshape(-1), (prod(out) * n, n, 1)
+        where, g_where, scale = tables.NOWHERE, tables.NOWHERE, n
+    else:
+        flat, lies = tables.flat(x)
+        g_flat, g_lies = tables.flat(g)
+        where, g_where = tables.inside(x.shape[2:], padding), tables.inside(out, (0,) * len(out))
+        scale = min(_rounded(n, tile), tile * -(-64 // prod(out)))
+    taps = tables.whole_taps(full, kernel, dilation, scale)
+    span = prod(full) * scale
+    offsets = (np.arange(per)[:, None] * span + taps).reshape(-1)
+    offsets = np.concatenate([offsets, np.repeat(offsets[-1:], -len(offsets) % kernels().TAPS)])
+    pieces = tables.pieces(full, out, stride, scale, rows, tile)
+    summed = kernels().weight_gradient(
+        flat, (*lies, prod(full)), where, g_flat, (*g_lies, prod(out)), g_where, (groups, each, per), n, scale, pieces,
+        offsets,
+    )  # fmt: skip
+    return summed[..., : per * prod(kernel)].reshape(-1, per, *kernel)
+
+
 def conv_weight(g: Any, x: Any, kernel: tuple[int, ...], settings: Settings) -> Any:
     """Return the transpose of :func:`conv` in its weight, applied to g: the sum of g times x over samples and places."""
     stride, padding, dilation, groups = settings
     n, o, out = g.shape[0], g.shape[1], g.shape[2:]
     per, each = x.shape[1] // groups, o // groups
-    if _worth(n, out, (o, per, *kernel), stride, g.dtype) and o * per * prod(kernel) < 1 << 18:
-        inner, turned = _inner(x, padding), _inner(g, ())
-        taps, rows = _offsets(per, inner.shape[1:-1], kernel, dilation, stride, out, n, False)
-        turned = turned.reshape(o, len(rows), -1)
-        parts = [
-            kernels().weight_gradient(
-                inner[k * per : (k + 1) * per].reshape(-1), taps, rows, turned[k * each : (k + 1) * each]
-            )[:, : per * prod(kernel)]
-            for k in range(groups)
-        ]
-        return np.concatenate(parts).reshape(o, per, *kernel)
+    if _worth(n, prod(out), (o, per, *kernel), (g.dtype, x.dtype)) and o * per * prod(kernel) < 1 << 18:
+        done = _summed(g, x, kernel, settings)
+        if done is not None:
+            return done
     xp = _padded(x, padding)
     result = np.zeros((groups, each, per * prod(kernel)), np.result_type(g, x))
     for some in _blocks(n, prod(out) * prod(kernel) * x.shape[1]):

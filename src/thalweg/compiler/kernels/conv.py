@@ -1,10 +1,15 @@
-"""Convolution with the batch innermost: every tap is a shifted copy of whole rows, so that any number of channels vectorises.
+"""Convolution with tiles of outputs held in registers: a few channels times a few vectors, over all taps.
 
-The input lies as ``[channel, *padded dims, sample]``, flat. A *tap* is one weight of one input channel; its offset
-and the offset of an output row say where its row of the input begins. Rows are cut into pieces that stay in the
-nearest cache; four (or two, or one) output channels times five taps are written out, so that the weights stay in
-registers and each loaded number is used several times. One output is computed by one task in a fixed order, hence
-results do not depend on the number of threads.
+A *tap* is one weight of one input channel. A table says for each output place which taps reach into the input, and
+where; padding, stride, dilation and the transposed convolution differ in nothing but this table, and no zeros are
+multiplied. Two layouts are read:
+
+- *packed*: sixteen samples at a time are copied to ``[channel, place, sample]``, a few ten kilobytes that stay near;
+- *rows*: ``[channel, *dims, sample]`` as it lies, where a row of outputs is one run, for few samples and stride 1.
+
+One output is computed by one task in a fixed order, and sums over samples are divided into parts that do not depend
+on the number of threads, hence neither do results. The tiles are written as LLVM's vector instructions, because a
+compiler's own vectorization keeps the totals in memory; they are in this file, which Numba's cache watches.
 """
 
 from __future__ import annotations
@@ -12,176 +17,463 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils as _cgutils
+from numba.extending import intrinsic
 
 from ..threads import run_parts
 
-__all__ = ["GROUP", "correlate", "weight_gradient"]
+__all__ = ["BYTES", "TAPS", "correlate", "weight_gradient"]
 
-FAST = {"reassoc", "contract", "nsz"}  # NaN and infinity behave as in NumPy
-PIECE = 512  # elements of a row that are worked on at a time
-GROUP = 5  # taps in one pass; their number is filled up with weights of 0
-PARTS = 16  # the rows are divided into so many partial weight gradients, whatever the number of threads
+BYTES = 64  # of the neighbouring samples, or elements of a row, in one tile: sixteen or eight
+TALL = 6  # output channels in one tile of a convolution: with two vectors each, twelve totals of sixteen registers
+TAPS = 3  # taps in one tile of a weight gradient, times up to four output channels
+EACH = 64  # pieces of a sum at a time, which stay in the nearest cache
+PARTS = 16  # partial weight gradients, whatever the number of threads
+BITS = 256  # of one vector; where the machine's are shorter LLVM takes several
 
-
-@njit(fastmath=FAST, error_model="numpy", cache=True)
-def _four(a: Any, x: Any, o: Any, base: int, w: Any, r: int, t: int, n: int) -> None:
-    """Add five taps to four output rows."""
-    a0, a1, a2, a3 = a[0], a[1], a[2], a[3]
-    w00, w01, w02, w03, w04 = w[r, t], w[r, t + 1], w[r, t + 2], w[r, t + 3], w[r, t + 4]
-    w10, w11, w12, w13, w14 = w[r + 1, t], w[r + 1, t + 1], w[r + 1, t + 2], w[r + 1, t + 3], w[r + 1, t + 4]
-    w20, w21, w22, w23, w24 = w[r + 2, t], w[r + 2, t + 1], w[r + 2, t + 2], w[r + 2, t + 3], w[r + 2, t + 4]
-    w30, w31, w32, w33, w34 = w[r + 3, t], w[r + 3, t + 1], w[r + 3, t + 2], w[r + 3, t + 3], w[r + 3, t + 4]
-    s0, s1, s2 = x[base + o[t] :][:n], x[base + o[t + 1] :][:n], x[base + o[t + 2] :][:n]
-    s3, s4 = x[base + o[t + 3] :][:n], x[base + o[t + 4] :][:n]
-    for m in range(n):
-        x0, x1, x2, x3, x4 = s0[m], s1[m], s2[m], s3[m], s4[m]
-        a0[m] += w00 * x0 + w01 * x1 + w02 * x2 + w03 * x3 + w04 * x4
-        a1[m] += w10 * x0 + w11 * x1 + w12 * x2 + w13 * x3 + w14 * x4
-        a2[m] += w20 * x0 + w21 * x1 + w22 * x2 + w23 * x3 + w24 * x4
-        a3[m] += w30 * x0 + w31 * x1 + w32 * x2 + w33 * x3 + w34 * x4
+cgutils: Any = _cgutils
+_FLAGS = ("contract", "nsz")  # a product may be fused with the sum that it goes into
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
 
 
-@njit(fastmath=FAST, error_model="numpy", cache=True)
-def _two(a: Any, x: Any, o: Any, base: int, w: Any, r: int, t: int, n: int) -> None:
-    """Add five taps to two output rows."""
-    a0, a1 = a[0], a[1]
-    w00, w01, w02, w03, w04 = w[r, t], w[r, t + 1], w[r, t + 2], w[r, t + 3], w[r, t + 4]
-    w10, w11, w12, w13, w14 = w[r + 1, t], w[r + 1, t + 1], w[r + 1, t + 2], w[r + 1, t + 3], w[r + 1, t + 4]
-    s0, s1, s2 = x[base + o[t] :][:n], x[base + o[t + 1] :][:n], x[base + o[t + 2] :][:n]
-    s3, s4 = x[base + o[t + 3] :][:n], x[base + o[t + 4] :][:n]
-    for m in range(n):
-        x0, x1, x2, x3, x4 = s0[m], s1[m], s2[m], s3[m], s4[m]
-        a0[m] += w00 * x0 + w01 * x1 + w02 * x2 + w03 * x3 + w04 * x4
-        a1[m] += w10 * x0 + w11 * x1 + w12 * x2 + w13 * x3 + w14 * x4
+def _whole(value: int) -> Any:
+    return ir.Constant(_I64, value)
 
 
-@njit(fastmath=FAST, error_model="numpy", cache=True)
-def _one(a: Any, x: Any, o: Any, base: int, w: Any, r: int, t: int, n: int) -> None:
-    """Add five taps to one output row."""
-    a0 = a[0]
-    w00, w01, w02, w03, w04 = w[r, t], w[r, t + 1], w[r, t + 2], w[r, t + 3], w[r, t + 4]
-    s0, s1, s2 = x[base + o[t] :][:n], x[base + o[t + 1] :][:n], x[base + o[t + 2] :][:n]
-    s3, s4 = x[base + o[t + 3] :][:n], x[base + o[t + 4] :][:n]
-    for m in range(n):
-        a0[m] += w00 * s0[m] + w01 * s1[m] + w02 * s2[m] + w03 * s3[m] + w04 * s4[m]
+class _Vectors:
+    """Writes instructions on vectors of one type of number."""
+
+    def __init__(self, builder: Any, real: Any, width: int) -> None:
+        self.builder = builder
+        self.size = BITS // width  # numbers in a vector
+        self.align = width // 8
+        self.type = ir.VectorType(real, self.size)
+        self.none = ir.Constant(self.type, ir.Undefined)
+
+    def shifts(self) -> range:
+        """Return where the vectors of one tile begin."""
+        return range(0, BYTES // self.align, self.size)
+
+    def number(self, pointer: Any, index: Any, shift: int = 0) -> Any:
+        """Load one number."""
+        return self.builder.load(self.builder.gep(pointer, [self.moved(index, shift)]))
+
+    def moved(self, index: Any, shift: int) -> Any:
+        return self.builder.add(index, _whole(shift)) if shift else index
+
+    def spread(self, number: Any) -> Any:
+        """Return a vector of one number, many times."""
+        one = self.builder.insert_element(self.none, number, _I32(0))
+        return self.builder.shuffle_vector(one, self.none, ir.Constant(ir.VectorType(_I32, self.size), [0] * self.size))
+
+    def place(self, pointer: Any, index: Any, shift: int) -> Any:
+        at = self.builder.gep(pointer, [self.moved(index, shift)])
+        return self.builder.bitcast(at, self.type.as_pointer())
+
+    def load(self, pointer: Any, index: Any, shift: int = 0, count: Any = None) -> Any:
+        """Load a vector; or those of its elements whose number is below `count`, and zeros."""
+        at = self.place(pointer, index, shift)
+        if count is None:
+            return self.builder.load(at, align=self.align)
+        numbers = ir.Constant(ir.VectorType(_I64, self.size), [shift + k for k in range(self.size)])
+        zeros = ir.Constant(ir.VectorType(_I32, self.size), [0] * self.size)
+        one = self.builder.insert_element(ir.Constant(numbers.type, ir.Undefined), count, _I32(0))
+        mask = self.builder.icmp_signed("<", numbers, self.builder.shuffle_vector(one, one, zeros))
+        kind = ir.FunctionType(self.type, [at.type, _I32, mask.type, self.type])
+        name = f"llvm.masked.load.v{self.size}f{8 * self.align}.p0"
+        load = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(load, [at, _I32(self.align), mask, ir.Constant(self.type, [0.0] * self.size)])
+
+    def store(self, value: Any, pointer: Any, index: Any, shift: int = 0) -> None:
+        self.builder.store(value, self.place(pointer, index, shift), align=self.align)
+
+    def total(self) -> Any:
+        """Return a place for a vector of zeros, which LLVM keeps in a register."""
+        place = cgutils.alloca_once(self.builder, self.type)
+        self.builder.store(ir.Constant(self.type, [0.0] * self.size), place)
+        return place
+
+    def add_product(self, total: Any, x: Any, y: Any) -> None:
+        product = self.builder.fmul(x, y, flags=_FLAGS)
+        self.builder.store(self.builder.fadd(self.builder.load(total), product, flags=_FLAGS), total)
+
+    def joined(self, values: list[Any]) -> Any:
+        """Return the sum of vectors."""
+        total = values[0]
+        for value in values[1:]:
+            total = self.builder.fadd(total, value)
+        return total
+
+    def transposed(self, rows: list[Any]) -> list[Any]:
+        """Return the columns of a square of vectors: its blocks beside the diagonal change places, large ones first."""
+        rows = list(rows)
+        d = self.size // 2
+        while d:
+            for i in (k for k in range(self.size) if not k & d):
+                pick = [[j if not j & d else self.size + j - d for j in range(self.size)]]
+                pick.append([j + d if not j & d else self.size + j for j in range(self.size)])
+                masks = [ir.Constant(ir.VectorType(_I32, self.size), some) for some in pick]
+                rows[i], rows[i + d] = (self.builder.shuffle_vector(rows[i], rows[i + d], mask) for mask in masks)
+            d //= 2
+        return rows
+
+    def sum(self, value: Any) -> Any:
+        """Return the sum of a vector's numbers, halves first."""
+        half = self.size // 2
+        while half:
+            upper = ir.Constant(ir.VectorType(_I32, self.size), [(half + k) % self.size for k in range(self.size)])
+            value = self.builder.fadd(value, self.builder.shuffle_vector(value, self.none, upper))
+            half //= 2
+        return self.builder.extract_element(value, _I32(0))
 
 
-@njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
-def _correlate(x: Any, taps: Any, rows: Any, w: Any, b: Any, out: Any, start: int, stop: int) -> None:
-    channels, _, length = out.shape
-    pieces = (length + PIECE - 1) // PIECE
-    a = np.empty((4, PIECE), x.dtype)
-    for task in range(start, stop):
-        row = task // pieces
-        first = (task - row * pieces) * PIECE
-        n = min(PIECE, length - first)
-        base = rows[row] + first
+def _arguments(context: Any, builder: Any, signature: Any, args: Any) -> tuple[_Vectors, list[Any]]:
+    """Return a writer, and the arguments with pointers for arrays."""
+    real = signature.args[0].dtype
+    given = [
+        context.make_array(t)(context, builder, a).data if isinstance(t, types.Array) else a
+        for t, a in zip(signature.args, args, strict=True)
+    ]
+    return _Vectors(builder, context.get_value_type(real), real.bitwidth), given
+
+
+def _tile(rows: int) -> Any:
+    """Return the function that computes `rows` output channels at BYTES of neighbouring elements of the output.
+
+    It takes the input, where it begins in it, the distance between channels and their number; the table of taps and
+    which part of it; weights [channel, tap, row] and where they begin, and how many there are per channel; the bias;
+    the output, where it begins in it, and the distance between channels.
+    """
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def tile(
+        typing: Any, x: Any, at: Any, step: Any, channels: Any, taps: Any, first: Any, last: Any,
+        w: Any, w_at: Any, w_step: Any, b: Any, b_at: Any, out: Any, out_at: Any, out_step: Any,
+    ) -> Any:  # fmt: skip
+        i = types.int64
+        signature = types.void(x, i, i, i, taps, i, i, w, i, i, b, i, out, i, i)
+        return signature, lambda *given: _write_tile(rows, *given)
+
+    return tile
+
+
+def _write_tile(rows: int, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    vectors, given = _arguments(context, builder, signature, args)
+    x, at, step, channels, taps, first, last, w, w_at, w_step, b, b_at, out, out_at, out_step = given
+    shifts = vectors.shifts()
+    several = 4 // rows if rows < 3 else 1  # taps with totals of their own, which hide the time of one addition
+    totals = [[[vectors.total() for _ in range(several)] for _ in shifts] for _ in range(rows)]
+
+    def add(x_at: Any, mine: Any, tap: Any, k: int) -> None:
+        entry = builder.shl(vectors.moved(tap, k), _whole(1))
+        source = builder.add(x_at, vectors.number(taps, entry))
+        weight = builder.add(mine, builder.mul(vectors.number(taps, entry, 1), _whole(rows)))
+        loaded = [vectors.load(x, source, shift) for shift in shifts]
+        for r, row in enumerate(totals):
+            factor = vectors.spread(vectors.number(w, weight, r))
+            for total, some in zip(row, loaded, strict=True):
+                vectors.add_product(total[k], factor, some)
+
+    groups = builder.sdiv(builder.sub(last, first), _whole(several))
+    rest = builder.add(first, builder.mul(groups, _whole(several)))
+    with cgutils.for_range(builder, channels) as channel:
+        x_at = builder.add(at, builder.mul(channel.index, step))
+        mine = builder.add(w_at, builder.mul(channel.index, w_step))
+        if several > 1:
+            with cgutils.for_range(builder, groups) as group:
+                tap = builder.add(first, builder.mul(group.index, _whole(several)))
+                for k in range(several):
+                    add(x_at, mine, tap, k)
+        with cgutils.for_range(builder, last, rest if several > 1 else first) as one:
+            add(x_at, mine, one.index, 0)
+    for r, row in enumerate(totals):
+        target = builder.add(out_at, builder.mul(out_step, _whole(r)))
+        start = vectors.spread(vectors.number(b, b_at, r))
+        for total, shift in zip(row, shifts, strict=True):
+            vectors.store(vectors.joined([start, *map(builder.load, total)]), out, target, shift)
+    return context.get_dummy_value()
+
+
+def _sums(rows: int, whole: bool = True) -> Any:
+    """Return the function that adds to the gradients of `rows` output channels times TAPS taps.
+
+    It takes the input and where it begins in it; a list of pieces (where in the input, where in g, how long) and
+    which of them; the taps and which of them is the first; g, where its first channel begins, and the distance
+    between channels; the totals, where they begin, and the distance between channels. Pieces are BYTES long, or, if
+    not `whole`, shorter.
+    """
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def sums(
+        typing: Any, x: Any, at: Any, pieces: Any, first: Any, last: Any, taps: Any, tap: Any,
+        g: Any, g_at: Any, g_step: Any, out: Any, out_at: Any, out_step: Any,
+    ) -> Any:  # fmt: skip
+        i = types.int64
+        signature = types.void(x, i, pieces, i, i, taps, i, g, i, i, out, i, i)
+        return signature, lambda *given: _write_sums(rows, whole, *given)
+
+    return sums
+
+
+def _write_sums(rows: int, whole: bool, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    vectors, given = _arguments(context, builder, signature, args)
+    x, at, pieces, first, last, taps, tap, g, g_at, g_step, out, out_at, out_step = given
+    shifts = vectors.shifts()
+    several = 2 if rows < 3 else 1  # more totals hide the time that one addition takes
+    totals = [[[vectors.total() for _ in range(several)] for _ in range(TAPS)] for _ in range(rows)]
+    offsets = [vectors.number(taps, tap, t) for t in range(TAPS)]
+    with cgutils.for_range(builder, last, first) as piece:
+        entry = builder.mul(piece.index, _whole(3))
+        x_from = builder.add(at, vectors.number(pieces, entry))
+        g_from = builder.add(g_at, vectors.number(pieces, entry, 1))
+        length = None if whole else vectors.number(pieces, entry, 2)
+        for k, shift in enumerate(shifts):
+            right = [vectors.load(x, builder.add(x_from, offset), shift, length) for offset in offsets]
+            for r in range(rows):  # totals, three vectors of x and one of g: sixteen registers
+                left = vectors.load(g, builder.add(g_from, builder.mul(g_step, _whole(r))), shift, length)
+                for t in range(TAPS):
+                    vectors.add_product(totals[r][t][k % several], left, right[t])
+    for r in range(rows):
+        target = builder.add(builder.add(out_at, builder.mul(out_step, _whole(r))), tap)
+        for t in range(TAPS):
+            total = vectors.sum(vectors.joined([builder.load(some) for some in totals[r][t]]))
+            place = builder.gep(out, [vectors.moved(target, t)])
+            builder.store(builder.fadd(builder.load(place), total), place)
+    return context.get_dummy_value()
+
+
+_tile1, _tile2, _tile3, _tile4, _tile5, _tile6 = (_tile(k) for k in range(1, TALL + 1))
+_sums1, _sums2, _sums3, _sums4 = (_sums(k) for k in range(1, 5))
+_sums_rest = _sums(1, whole=False)
+
+
+def _write_copy(typing: Any, x: Any, at: Any, out: Any, to: Any) -> Any:
+    """Copy BYTES: without a loop, so that many copies wait for memory together."""
+
+    def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vectors, (source, at, target, to) = _arguments(context, builder, signature, args)
+        for shift in vectors.shifts():
+            vectors.store(vectors.load(source, at, shift), target, to, shift)
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64, out, types.int64), write
+
+
+def _write_turn(typing: Any, x: Any, at: Any, apart: Any, where: Any, place: Any, out: Any, to: Any, lanes: Any) -> Any:
+    """Copy a square of a vector's places times as many samples, which lie `apart`, so that samples become neighbours.
+
+    It takes x and where it begins in it; where places come to lie and which is the first; the output, where it begins
+    in it, and the distance between places.
+    """
+
+    def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vectors, (source, at, apart, where, place, target, to, lanes) = _arguments(context, builder, signature, args)
+        n = vectors.size
+        rows = [vectors.load(source, builder.add(at, builder.mul(apart, _whole(k)))) for k in range(n)]
+        for k, row in enumerate(vectors.transposed(rows)):
+            shift = builder.mul(vectors.number(where, place, k), lanes)
+            vectors.store(row, target, builder.add(to, shift))
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(x, i, i, where, i, out, i, i), write
+
+
+_copy: Any = intrinsic(_write_copy)
+_turn: Any = intrinsic(_write_turn)
+
+
+@njit(error_model="numpy", cache=True)
+def _pack(
+    x: Any, lies: Any, channel: int, sample: int, count: int, where: Any, lanes: int, out: Any, channels: int
+) -> None:
+    """Copy samples to [channel, place, lane]; `where` says at which place an element comes to lie."""
+    each, by_place, by_sample, places = lies
+    n, tile, square = len(where), BYTES // x.itemsize, BITS // 8 // x.itemsize
+    for c in range(channels):
+        start = (channel + c) * each + sample * by_sample
+        to = c * places * lanes
+        p, whole = 0, count - count % tile
+        if by_sample == 1:
+            for m in range(0, whole, tile):
+                for p in range(n):
+                    _copy(x, start + p * by_place + m, out, to + where[p] * lanes + m)
+            p = n
+        else:
+            while p <= n - square:
+                for m in range(0, whole, square):
+                    _turn(x, start + p + m * by_sample, by_sample, where, p, out, to + m, lanes)
+                p += square
+        for m in range(lanes):
+            for q in range(p if m < whole else 0, n):
+                out[to + where[q] * lanes + m] = x[start + q * by_place + m * by_sample] if m < count else 0
+
+
+@njit(error_model="numpy", cache=True)
+def _correlate_group(
+    x: Any, lies: Any, where: Any, channels: int, bases: Any, kinds: Any, edges: Any, taps: Any, per: int,
+    w: Any, b: Any, tiles: Any, out: Any, length: int, group: int, start: int, stop: int,
+) -> None:  # fmt: skip
+    tile = BYTES // x.itemsize
+    before = group * tiles[-1]  # output channels of other groups
+    places, blocks = len(bases), (length + tile - 1) // tile
+    packed = len(where) > 0
+    some, step, held = x, lies[0], -1
+    if packed:
+        step = lies[3] * tile
+        some = np.zeros(channels * step, x.dtype)
+    p, block = (start % places, start // places) if packed else (start // blocks, start % blocks)
+    for _ in range(start, stop):
+        lane = min(block * tile, length - tile)  # the last block overlaps the one before it
+        at = bases[p]
+        if not packed:
+            at += group * channels * lies[0] + lane
+        elif block != held:
+            held = block
+            _pack(x, lies, group * channels, lane, tile, where, tile, some, channels)
+        i, j = edges[kinds[p]], edges[kinds[p] + 1]
+        for k in range(len(tiles) - 1):
+            r, n = before + tiles[k], tiles[k + 1] - tiles[k]
+            v, to = r * channels * per, (r * places + p) * length + lane
+            if n == 6:
+                _tile6(some, at, step, channels, taps, i, j, w, v, per * 6, b, r, out, to, places * length)
+            elif n == 5:
+                _tile5(some, at, step, channels, taps, i, j, w, v, per * 5, b, r, out, to, places * length)
+            elif n == 4:
+                _tile4(some, at, step, channels, taps, i, j, w, v, per * 4, b, r, out, to, places * length)
+            elif n == 3:
+                _tile3(some, at, step, channels, taps, i, j, w, v, per * 3, b, r, out, to, places * length)
+            elif n == 2:
+                _tile2(some, at, step, channels, taps, i, j, w, v, per * 2, b, r, out, to, places * length)
+            else:
+                _tile1(some, at, step, channels, taps, i, j, w, v, per, b, r, out, to, places * length)
+        if packed:  # places inside, so that one block of samples is copied once
+            p += 1
+            if p == places:
+                p, block = 0, block + 1
+        else:
+            block += 1
+            if block == blocks:
+                block, p = 0, p + 1
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def _correlate(
+    x: Any, lies: Any, where: Any, channels: int, bases: Any, kinds: Any, edges: Any, taps: Any, per: int,
+    w: Any, b: Any, tiles: Any, out: Any, length: int, start: int, stop: int,
+) -> None:  # fmt: skip
+    tile = BYTES // x.itemsize
+    tasks = len(bases) * ((length + tile - 1) // tile)
+    for group in range(start // tasks, (stop - 1) // tasks + 1):
+        i, j = max(start - group * tasks, 0), min(stop - group * tasks, tasks)
+        _correlate_group(
+            x, lies, where, channels, bases, kinds, edges, taps, per, w, b, tiles, out, length, group, i, j
+        )
+
+
+@njit(error_model="numpy", cache=True)
+def _sum_part(
+    x: Any, lies: Any, where: Any, channels: int, g: Any, g_lies: Any, g_where: Any, rows: int, samples: int,
+    lanes: int, pieces: Any, rests: Any, each: int, taps: Any, total: Any, group: int, part: int, parts: int,
+) -> None:  # fmt: skip
+    packed, n, count = len(where) > 0, len(taps), len(pieces) // 3
+    chunks = (count + each - 1) // each
+    units = chunks * ((samples + lanes - 1) // lanes) if packed else chunks
+    some, mine, held = x, g, -1
+    at, g_at, step = group * channels * lies[0], group * rows * g_lies[0], g_lies[0]
+    if packed:
+        at, g_at, step = 0, 0, g_lies[3] * lanes
+        some = np.zeros(channels * lies[3] * lanes, x.dtype)
+        mine = np.zeros(rows * step, x.dtype)
+    first = (group * parts + part) * rows
+    for unit in range(part * units // parts, (part + 1) * units // parts):
+        block = unit // chunks
+        if packed and block != held:
+            held = block
+            lane = block * lanes
+            here = min(lanes, samples - lane)
+            _pack(x, lies, group * channels, lane, here, where, lanes, some, channels)
+            _pack(g, g_lies, group * rows, lane, here, g_where, lanes, mine, rows)
+        i = (unit - block * chunks) * each
+        j = min(i + each, count)
         r = 0
-        while r < channels:
-            k = 4 if channels - r >= 4 else 2 if channels - r >= 2 else 1
-            for j in range(k):
-                a[j] = b[r + j]
-            for t in range(0, taps.shape[0], 5):
-                if k == 4:
-                    _four(a, x, taps, base, w, r, t, n)
-                elif k == 2:
-                    _two(a, x, taps, base, w, r, t, n)
+        while r < rows:
+            tiles = (rows - r + 3) // 4
+            many = (rows - r + tiles - 1) // tiles  # as even as may be
+            to, g_from = (first + r) * n, g_at + r * step
+            for t in range(0, n, TAPS):
+                if many == 4:
+                    _sums4(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
+                elif many == 3:
+                    _sums3(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
+                elif many == 2:
+                    _sums2(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
                 else:
-                    _one(a, x, taps, base, w, r, t, n)
-            for j in range(k):
-                out[r + j, row, first : first + n] = a[j, :n]
-            r += k
+                    _sums1(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
+            r += many
+    i, j = part * (len(rests) // 3) // parts, (part + 1) * (len(rests) // 3) // parts
+    for r in range(rows if j > i else 0):
+        for t in range(0, n, TAPS):
+            _sums_rest(x, at, rests, i, j, taps, t, g, g_at + r * step, step, total, (first + r) * n, n)
 
 
-@njit(fastmath=FAST, error_model="numpy", cache=True)
-def _sums(out: Any, x: Any, o: Any, base: int, g: Any, r: int, row: int, first: int, t: int, n: int) -> None:
-    """Add to the gradients of two channels times five taps, over one piece of a row."""
-    g0, g1 = g[r, row, first : first + n], g[r + 1, row, first : first + n]
-    s0, s1, s2 = x[base + o[t] :][:n], x[base + o[t + 1] :][:n], x[base + o[t + 2] :][:n]
-    s3, s4 = x[base + o[t + 3] :][:n], x[base + o[t + 4] :][:n]
-    z = x.dtype.type(0)
-    a0, a1, a2, a3, a4, b0, b1, b2, b3, b4 = z, z, z, z, z, z, z, z, z, z
-    for m in range(n):
-        p, q = g0[m], g1[m]
-        x0, x1, x2, x3, x4 = s0[m], s1[m], s2[m], s3[m], s4[m]
-        a0 += p * x0
-        a1 += p * x1
-        a2 += p * x2
-        a3 += p * x3
-        a4 += p * x4
-        b0 += q * x0
-        b1 += q * x1
-        b2 += q * x2
-        b3 += q * x3
-        b4 += q * x4
-    a, b = out[r], out[r + 1]
-    a[t] += a0
-    a[t + 1] += a1
-    a[t + 2] += a2
-    a[t + 3] += a3
-    a[t + 4] += a4
-    b[t] += b0
-    b[t + 1] += b1
-    b[t + 2] += b2
-    b[t + 3] += b3
-    b[t + 4] += b4
+@njit(error_model="numpy", nogil=True, cache=True)
+def _weight_gradient(
+    x: Any, lies: Any, where: Any, channels: int, g: Any, g_lies: Any, g_where: Any, rows: int, samples: int,
+    lanes: int, pieces: Any, rests: Any, each: int, taps: Any, total: Any, parts: int, start: int, stop: int,
+) -> None:  # fmt: skip
+    for task in range(start, stop):
+        _sum_part(
+            x, lies, where, channels, g, g_lies, g_where, rows, samples, lanes, pieces, rests, each, taps, total,
+            task // parts, task % parts, parts,
+        )  # fmt: skip
 
 
-@njit(fastmath=FAST, error_model="numpy", cache=True)
-def _sums_one(out: Any, x: Any, o: Any, base: int, g: Any, r: int, row: int, first: int, t: int, n: int) -> None:
-    """Add to the gradients of one channel times five taps, over one piece of a row."""
-    g0 = g[r, row, first : first + n]
-    s0, s1, s2 = x[base + o[t] :][:n], x[base + o[t + 1] :][:n], x[base + o[t + 2] :][:n]
-    s3, s4 = x[base + o[t + 3] :][:n], x[base + o[t + 4] :][:n]
-    z = x.dtype.type(0)
-    a0, a1, a2, a3, a4 = z, z, z, z, z
-    for m in range(n):
-        p = g0[m]
-        a0 += p * s0[m]
-        a1 += p * s1[m]
-        a2 += p * s2[m]
-        a3 += p * s3[m]
-        a4 += p * s4[m]
-    a = out[r]
-    a[t] += a0
-    a[t + 1] += a1
-    a[t + 2] += a2
-    a[t + 3] += a3
-    a[t + 4] += a4
+def _tiled(w: Any) -> tuple[Any, Any]:
+    """Return weights [group, o, channel, tap] as tiles [channel, tap, row] one after the other, and where these begin."""
+    groups, rows = w.shape[:2]
+    count = (rows + TALL - 1) // TALL
+    tiles = np.arange(count + 1) * rows // count
+    flat = w.reshape(groups, rows, -1).swapaxes(1, 2)
+    parts = [flat[:, :, tiles[k] : tiles[k + 1]].reshape(groups, -1) for k in range(count)]
+    return np.concatenate(parts, 1).reshape(-1), tiles
 
 
-@njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
-def _weight_gradient(x: Any, taps: Any, rows: Any, g: Any, partial: Any, start: int, stop: int) -> None:
-    channels, n_rows, length = g.shape
-    pieces = (length + PIECE - 1) // PIECE
-    tasks = n_rows * pieces
-    parts = partial.shape[0]
-    for part in range(start, stop):
-        mine = partial[part]
-        for task in range(part * tasks // parts, (part + 1) * tasks // parts):
-            row = task // pieces
-            first = (task - row * pieces) * PIECE
-            n = min(PIECE, length - first)
-            base = rows[row] + first
-            for r in range(0, channels - 1, 2):
-                for t in range(0, taps.shape[0], 5):
-                    _sums(mine, x, taps, base, g, r, row, first, t, n)
-            if channels % 2:
-                for t in range(0, taps.shape[0], 5):
-                    _sums_one(mine, x, taps, base, g, channels - 1, row, first, t, n)
+def correlate(x: Any, lies: Any, where: Any, table: Any, w: Any, b: Any, out: Any, length: int) -> None:
+    """Write ``out[o, p, m] = b[o] + Σ_t w[o, channel(t), tap(t)] x[base(p) + offset(t) + m]`` for the taps t of place p.
+
+    `x` and `out` are flat, w is [group, o, channel, tap]; `lies` says how far apart the channels, places and samples
+    of x lie, and how many places are packed; `where` is empty if rows are read as they lie. `table` is bases, kind of
+    each place, where the taps of each kind begin, and for each tap its offset and the number of its weight.
+    """
+    groups, _, channels, per = w.shape
+    flat, tiles = _tiled(w)
+    given = (x, lies, where, channels, *table, per, flat, b, tiles, out, length)
+    tasks = groups * len(table[0]) * -(-length * x.itemsize // BYTES)
+    run: Any = _correlate
+    run(*given, 0, 0)  # compiles before threads start
+    run_parts(lambda start, stop: run(*given, start, stop), tasks)
 
 
-def correlate(x: Any, taps: Any, rows: Any, w: Any, b: Any, out: Any) -> None:
-    """Write ``out[o, r, m] = b[o] + Σ_t w[o, t] x[taps[t] + rows[r] + m]``; the taps are a multiple of GROUP."""
-    tasks = len(rows) * ((out.shape[2] + PIECE - 1) // PIECE)
-    _correlate(x, taps, rows, w, b, out, 0, 0)  # compiles before threads start
-    run_parts(lambda start, stop: _correlate(x, taps, rows, w, b, out, start, stop), tasks)
+def weight_gradient(
+    x: Any, lies: Any, where: Any, g: Any, g_lies: Any, g_where: Any, shape: tuple[int, int, int], samples: int,
+    lanes: int, pieces: tuple[Any, Any], taps: Any,
+) -> Any:  # fmt: skip
+    """Return ``Σ_{p, m} g[o, p, m] x[base(p) + taps[t] + m]``, of shape [group, o, t]; the taps are a multiple of TAPS.
 
-
-def weight_gradient(x: Any, taps: Any, rows: Any, g: Any) -> Any:
-    """Return ``Σ_{r, m} g[o, r, m] x[taps[t] + rows[r] + m]``, of shape [o, t]."""
-    partial = np.zeros((min(PARTS, max(g.shape[1], 1)), g.shape[0], taps.shape[0]), x.dtype)
-    _weight_gradient(x, taps, rows, g, partial, 0, 0)  # compiles before threads start
-    run_parts(lambda start, stop: _weight_gradient(x, taps, rows, g, partial, start, stop), len(partial))
-    return partial.sum(axis=0)
+    `shape`: how many groups, output channels and input channels of each. `pieces` says where BYTES of neighbouring
+    elements lie in x and in g, and then where fewer do, and how many.
+    """
+    groups, rows, channels = shape
+    units = -(-len(pieces[0]) // (3 * EACH)) * (-(-samples // lanes) if len(where) else 1)
+    parts = max(1, min(PARTS, units))
+    total = np.zeros((groups, parts, rows, len(taps)), x.dtype)
+    given: tuple[Any, ...] = (
+        x, lies, where, channels, g, g_lies, g_where, rows, samples, lanes, *pieces, EACH, taps, total.reshape(-1), parts,
+    )  # fmt: skip
+    run: Any = _weight_gradient
+    run(*given, 0, 0)  # compiles before threads start
+    run_parts(lambda start, stop: run(*given, start, stop), groups * parts)
+    return total.sum(axis=1)
