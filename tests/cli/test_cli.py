@@ -114,6 +114,9 @@ WRONG = [
     (["race", "-o", "adam:lrr=1"], "no setting of adam called 'lrr'. Did you mean 'lr'?"),
     (["race", "-o", "adam:lr=-1"], "lr must be"),
     (["race", "mine.csv"], "there is no file mine.csv"),
+    (["race", "--lr", "fast"], "--lr: numbers > 0"),
+    (["race", "--lr", "1..2:1"], "FROM..TO:COUNT"),
+    (["race", "-o", "adam:lr=1", "--lr", "0.1"], "leave lr out of -o adam:lr=1"),
     (["race", "--target", "y"], "--target names the column"),
     (["race", "2x"], "a product is written with *"),
     (["race", "--epochs", "1", "--steps", "1"], "Either --epochs or --steps"),
@@ -225,6 +228,21 @@ def test_ctrl_c_keeps_what_was_done_and_resume_gives_the_same(run, here):
     for path in Path("whole/runs").iterdir():
         one, two = (json.loads((Path(f) / "runs" / path.name).read_text()) for f in ("cut", "whole"))
         assert one["losses"] == two["losses"]
+
+
+def test_learning_rates_run_in_sweeps_when_asked(run, here):
+    pytest.importorskip("numba")
+    arguments = ("race", "x1**2 + x2**2", "-o", "gd", "--lr", "0.1..1:4", "--steps", 10, "--no-pictures", "--json")
+    swept = json.loads(run(*arguments, "--compile", "--out", "a")[1])
+    assert swept["ran"] == {"swept": 20, "sweeps": 1, "alone": {}}
+    assert [c["settings"]["lr"] for c in swept["contenders"]] == [0.1, 0.215443, 0.464159, 1.0]
+    alone = json.loads(run(*arguments, "--no-compile", "--out", "b")[1])
+    assert alone["ran"]["swept"] == 0
+    for one, two in zip(swept["contenders"], alone["contenders"], strict=True):
+        assert one["final_loss"] == pytest.approx(two["final_loss"], rel=1e-9)
+    again = json.loads(run("race", "a/config.toml", "--no-compile", "--no-pictures", "--json")[1])
+    assert again["ran"]["swept"] == 0
+    assert "leave out --compile" in run("race", "--resume", "a", "--compile")[2]
 
 
 def test_resume_takes_nothing_else(run):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from ..lab.config import (
     default_budget,
     resolve_problem,
 )
-from ..lab.contender import Contender, default_contenders, distinct, parse_contender
+from ..lab.contender import Contender, at_rates, default_contenders, distinct, parse_contender, rates
 from ..lab.environment import version
 from ..lab.race import Interrupted, run_race
 from ..lab.store import Store, new_folder
@@ -32,6 +34,7 @@ from .output import Progress, print_json, print_race, race_data
 
 __all__ = ["WrongCommand", "app"]
 
+OPTIONS = {"optimizers": "o", "compiled": "compile", "as_json": "json"}  # whose names here are others
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
 
@@ -71,6 +74,7 @@ OVERVIEW = """Race optimizers on your problem, and see which way each took.
 \b
   thalweg race                       ten methods on a bundled data set
   thalweg race my.csv --target y     on your own table
+  thalweg race -o adam --lr 1e-4..1:50   at fifty learning rates
   thalweg trace "x1**2 + 9*x2**2" -o sgd:lr=0.1,momentum=0.5 --start=-5,-2
 """
 
@@ -115,6 +119,11 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
 @click.option(
     "-o", "--optimizer", "optimizers", multiple=True, metavar="NAME:KEY=VALUE,…", help="A contender; repeat for more."
 )
+@click.option(
+    "--lr",
+    metavar="RATES",
+    help="Run each contender once at each learning rate: 0.001,0.01,0.1, or 1e-4..1:200 for 200 of equal ratio.",
+)
 @click.option("--target", metavar="COLUMN", help="What to predict, of a CSV file (default: the last column).")
 @click.option("--start", metavar="X1,X2,…", help="Where every run on a function starts.")
 @click.option(
@@ -136,6 +145,12 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
 @click.option("--resume", metavar="FOLDER", help="Continue a race that was stopped.")
 @click.option("--noise", type=float, metavar="SD", help="Standard deviation of noise added to every gradient.")
 @click.option("--replacement", is_flag=True, help="Draw batches with replacement instead of by random orders.")
+@click.option(
+    "--compile/--no-compile",
+    "compiled",
+    default=None,
+    help="Run trials that differ only in numbers side by side, compiled (default: where that pays).",
+)
 @click.option("--pictures/--no-pictures", default=True, help="Whether to draw the curves.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
@@ -143,6 +158,7 @@ def race(
     ctx: click.Context,
     problem: str,
     optimizers: tuple[str, ...],
+    lr: str | None,
     target: str | None,
     start: str | None,
     seeds: int,
@@ -156,6 +172,7 @@ def race(
     resume: str | None,
     noise: float | None,
     replacement: bool,
+    compiled: bool | None,
     pictures: bool,
     as_json: bool,
 ) -> int:
@@ -174,19 +191,26 @@ def race(
             store.config.problem.load()
         else:
             if problem.endswith(".toml"):
-                _only(given, {"problem", "jobs", "out", "pictures", "as_json"}, "a configuration")
+                _only(given, {"problem", "jobs", "out", "compiled", "pictures", "as_json"}, "a configuration")
                 config = RaceConfig.from_toml(Path(problem))
+                if compiled is not None:
+                    config = replace(config, compiled=compiled)
                 config.problem.load()
             else:
                 spec = resolve_problem(
                     problem, target, _numbers(start, "--start"), noise=noise, replacement=replacement
                 )
-                config = _config(spec, optimizers, epochs, steps, batch, seeds, seed, goal)
+                config = _config(spec, optimizers, lr, epochs, steps, batch, seeds, seed, goal, compiled)
             store = Store.create(new_folder("race", config.problem.slug, out), config)
     try:
         with Progress() as progress:
             result = run_race(
-                store, command=["thalweg", *sys.argv[1:]], jobs=jobs, progress=progress, pictures=pictures
+                store,
+                command=["thalweg", *sys.argv[1:]],
+                jobs=jobs,
+                progress=progress,
+                pictures=pictures,
+                note=progress.note,
             )
     except Interrupted as stop:
         print(
@@ -206,19 +230,21 @@ def _only(given: set[str], allowed: set[str], what: str) -> None:
     extra = sorted(given - allowed)
     if extra:
         raise WrongCommand(
-            f"With {what} everything is as written there; leave out --{extra[0].replace('optimizers', 'o')}."
+            f"With {what} everything is as written there; leave out --{OPTIONS.get(extra[0], extra[0])}."
         )
 
 
 def _config(
     spec: ProblemSpec,
     optimizers: tuple[str, ...],
+    lr: str | None,
     epochs: float | None,
     steps: int | None,
     batch: int | None,
     seeds: int,
     seed: int,
     goal: float | None,
+    compiled: bool | None,
 ) -> RaceConfig:
     problem = spec.load()
     if batch is not None and not problem.rows:
@@ -228,7 +254,12 @@ def _config(
     if spec.start is not None:
         seeds = 1  # nothing is left to chance, so that every seed would give the same run
     contenders = _contenders(optimizers, problem, batch)
-    return RaceConfig(spec, contenders, _budget(problem, epochs, steps), seeds, seed, goal)
+    if lr is not None:
+        own = next((text for text in optimizers if "lr" in re.findall(r"[:,]\s*(\w+)\s*=", text)), None)
+        if own is not None:
+            raise WrongCommand(f"--lr gives the learning rates of every contender; leave lr out of -o {own}.")
+        contenders = tuple(at_rates(contenders, rates(lr)))
+    return RaceConfig(spec, contenders, _budget(problem, epochs, steps), seeds, seed, goal, compiled)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
@@ -14,11 +15,14 @@ from rich.text import Text
 
 from ..lab.race import Result
 from ..lab.statistics import FEW, Summary
+from ..lab.sweeps import AS_ASKED, TOO_SHORT
 from ..lab.trial import Record
 
 __all__ = ["Progress", "number", "print_json", "print_race", "race_data", "stdout"]
 
 WIDTH = 80
+ROWS = 30  # of the table; of more contenders the best are shown
+NAMES = 8  # of a list
 SETTINGS_WIDTH = 24
 
 
@@ -104,6 +108,13 @@ class Progress:
         elif not self.quiet:
             print(f"[{done}/{total}] {told(record)}", file=sys.stderr, flush=True)
 
+    def note(self, text: str) -> None:
+        """Tell what is done before the next run is finished."""
+        if self.bar is not None:
+            self.bar.update(self.task, description=text)
+        elif not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
 
 def told(record: Record) -> str:
     """Return one line about a run."""
@@ -148,6 +159,8 @@ def _rows_in_a_step(result: Result) -> str:
     batches = [c.batch for c in result.config.contenders]
     usual = max(set(batches), key=lambda size: (batches.count(size), size))
     others = [f"{c.label} {c.batch}" for c in result.config.contenders if c.batch != usual]
+    if len(others) > NAMES:
+        others = list(dict.fromkeys(f"{c.method} {c.batch}" for c in result.config.contenders if c.batch != usual))
     return f"Rows in a step: {usual}" + (f" ({', '.join(others)})" if others else "")
 
 
@@ -184,13 +197,17 @@ def _table(result: Result) -> Grid:
     grid.add_column(f"{unit}/step", justify="right", no_wrap=True)
     grid.add_column("div.", justify="right", no_wrap=True)
     best = result.best
+    shown = sorted(result.summaries, key=lambda s: s.final)[:ROWS]
     for summary, contender in zip(result.summaries, result.config.contenders, strict=True):
+        if summary not in shown:
+            continue
         cells = [contender.label, contender.described(fixed=False), number(summary.final)]
         if several:
             cells.append(_interval(summary))
         steps = summary.steps_to_goal
         cells.append(f"{steps:.0f}" if math.isfinite(steps) else "-")
-        cells.append(f"{factor * summary.seconds_per_step:.0f}")
+        time = factor * summary.seconds_per_step
+        cells.append(f"{time:.0f}" if time >= 10 else f"{time:.2g}")
         cells.append(str(summary.diverged) if summary.diverged else "-")
         grid.add_row(*cells, style="bold" if summary is best else None)
     return grid
@@ -199,17 +216,44 @@ def _table(result: Result) -> Grid:
 def _tail(result: Result) -> list[str]:
     lines = [""]
     best = result.best
+    count = len(result.summaries)
+    if count > ROWS:
+        lines.append(f"These are the best {ROWS} of {count} contenders; results.csv has all.")
     if best is None:
         lines.append("Every contender diverged.")
     else:
         middle = "a median final loss" if result.config.seeds > 1 else "a final loss"
         lines.append(f"Best: {best.contender}, with {middle} of {number(best.final, 6)}.")
         if result.no_worse:
-            lines.append(f"No evidence of a difference from it: {', '.join(result.no_worse)}.")
+            lines.append(f"No evidence of a difference from it: {_names(result.no_worse)}.")
+    lines += _ran(result)
     if result.shared_machine:
         lines.append("Times are from a shared machine: several runs at once.")
     if result.path is not None:
         lines.append(f"Everything is in {result.path}/")
+    return lines
+
+
+def _names(labels: list[str]) -> str:
+    more = len(labels) - NAMES
+    return ", ".join(labels[:NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _ran(result: Result) -> list[str]:
+    """Tell how the trials ran, unless that is how they always would."""
+    how = result.how
+    counts = {reason: sum(r.alone == reason and not r.sweep for r in result.records) for reason in how.alone}
+    why = [f"{_names(labels)}: {reason or 'unknown'}" for reason, labels in how.alone.items()]
+    if not how.swept and set(how.alone) <= {AS_ASKED, TOO_SHORT}:
+        return []
+    lines = []
+    single = sum(counts.values())
+    if how.swept:
+        text = f"{how.swept} trials ran in {how.sweeps} compiled sweep{'s' if how.sweeps > 1 else ''}"
+        lines.append(text + (f", {single} one by one ({'; '.join(why)})." if single else "."))
+        lines.append("A swept trial's time is its share of the sweep; --no-compile races for time.")
+    else:
+        lines.append(f"All {single} trials ran one by one ({'; '.join(why)}).")
     return lines
 
 
@@ -231,6 +275,7 @@ def race_data(result: Result) -> dict[str, Any]:
                 "steps_to_goal": s.steps_to_goal,
                 "reached_goal": s.reached,
                 "seconds_per_step": s.seconds_per_step,
+                "swept": sum(r.sweep > 0 for r in result.of(s.contender)),
             }
         )
     best = result.best
@@ -249,6 +294,7 @@ def race_data(result: Result) -> dict[str, Any]:
         "epochs": result.config.budget.epochs,
         "steps": result.config.budget.steps,
         "contenders": contenders,
+        "ran": asdict(result.how),
         "best": None if best is None else best.contender,
         "no_evidence_of_a_difference": result.no_worse,
         "folder": None if result.path is None else str(result.path),

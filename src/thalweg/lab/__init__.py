@@ -10,8 +10,8 @@ from .race import Interrupted as Interrupted
 from .race import Result as Result
 from .race import run_race as run_race
 from .store import Store as Store
+from .sweeps import run_trials as run_trials
 from .trace import Path as Path
 from .trace import trace as trace
 from .trial import Budget as Budget
 from .trial import Record as Record
-from .trial import run_trials as run_trials

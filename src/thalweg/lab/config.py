@@ -152,6 +152,7 @@ class RaceConfig:
     seeds: int = DEFAULT_SEEDS
     entropy: int = 0
     goal: float | None = None
+    compiled: bool | None = None  # whether trials run as compiled sweeps; None where that pays
 
     def trials(self) -> list[tuple[Contender, int]]:
         """Return every trial in order."""
@@ -161,7 +162,7 @@ class RaceConfig:
         """Return the configuration as text that ``thalweg race FILE.toml`` runs again."""
         lines = ["# thalweg race FILE.toml runs this again", ""]
         lines += _pairs({"seeds": self.seeds, "seed": self.entropy, "goal": self.goal})
-        lines += _pairs({"epochs": self.budget.epochs, "steps": self.budget.steps})
+        lines += _pairs({"epochs": self.budget.epochs, "steps": self.budget.steps, "compiled": self.compiled})
         spec = self.problem
         lines += ["", "[problem]"]
         lines += _pairs({"kind": spec.kind, "text": spec.text, "target": spec.target, "sha256": spec.sha256})
@@ -189,7 +190,15 @@ class RaceConfig:
                 for c in content["contender"]
             )
             budget = Budget(content.get("epochs"), content.get("steps"))
-            return RaceConfig(spec, contenders, budget, content["seeds"], content["seed"], content.get("goal"))
+            return RaceConfig(
+                spec,
+                contenders,
+                budget,
+                content["seeds"],
+                content["seed"],
+                content.get("goal"),
+                content.get("compiled"),
+            )
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

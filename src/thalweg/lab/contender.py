@@ -15,7 +15,11 @@ from ..ops.tensor import Tensor
 from ..problems.base import Problem
 from .methods import DEFAULT_CONTENDERS, ON_FUNCTIONS, Method, all_methods, default_settings, minibatch_size
 
-__all__ = ["Contender", "UnknownName", "default_contenders", "parse_contender", "shown", "unknown"]
+__all__ = [
+    "Contender", "UnknownName", "at_rates", "default_contenders", "distinct", "parse_contender", "rates", "shown", "unknown",
+]  # fmt: skip
+
+MANY = 10_000  # learning rates
 
 
 class UnknownName(ArgumentError):
@@ -153,4 +157,43 @@ def distinct(contenders: list[Contender]) -> list[Contender]:
                 f"-o {contender.method}: the same contender is given twice ({contender.described() or 'defaults'})."
             )
         out.append(Contender(label, contender.method, contender.settings, contender.batch))
+    return out
+
+
+def rates(text: str) -> list[float]:
+    """Read learning rates: ``0.001,0.01,0.1``, or ``1e-4..1:200`` for 200 from the first to the last, of equal ratio.
+
+    >>> rates("0.01..1:3")
+    [0.01, 0.1, 1.0]
+    """
+    wrong = ArgumentError(
+        f"--lr: numbers > 0 as in 0.001,0.01,0.1, or FROM..TO:COUNT as in 1e-4..1:200, are required, got {text!r}."
+    )
+    ends, _, count = text.partition(":")
+    low, dots, high = ends.partition("..")
+    try:
+        if not dots:
+            found = [float(part) for part in text.split(",")]
+        else:
+            n = int(count)
+            if not (2 <= n <= MANY and 0 < float(low) < np.inf and 0 < float(high) < np.inf):
+                raise wrong
+            found = [float(f"{x:.6g}") for x in np.geomspace(float(low), float(high), n)]
+    except ValueError:
+        raise wrong from None
+    if not all(x > 0 and np.isfinite(x) for x in found):
+        raise wrong
+    if len(set(found)) < len(found):
+        raise ArgumentError(f"--lr: each learning rate may be given once, got {text!r}.")
+    return found
+
+
+def at_rates(contenders: Iterable[Contender], found: list[float]) -> list[Contender]:
+    """Return each contender once at each learning rate, in place of its own."""
+    out = []
+    for contender in contenders:
+        for k, lr in enumerate(found):
+            settings = {**dict(contender.settings), "lr": lr}
+            label = contender.label if len(found) == 1 else f"{contender.label}-lr{k + 1}"
+            out.append(Contender(label, contender.method, tuple(settings.items()), contender.batch))
     return out

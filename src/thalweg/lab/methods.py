@@ -6,6 +6,7 @@ import inspect
 import math
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from .. import optim
@@ -51,6 +52,7 @@ DEFAULT_CONTENDERS = tuple(method.name for method in METHODS)
 ON_FUNCTIONS = tuple(name for name in DEFAULT_CONTENDERS if name not in ("sgd", "minibatch"))
 
 
+@cache
 def all_methods() -> dict[str, Method]:
     """Return every method by name: those above, and each other optimizer of the library under its own name."""
     found = {method.name: method for method in METHODS}

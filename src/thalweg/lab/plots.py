@@ -46,6 +46,7 @@ SOLID = ("gd", "sgd", "minibatch", "momentum", "nesterov")
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (6, 1, 1, 1)), (0, (2, 1)))
 WIDTH, HEIGHT = 6.6, 4.1  # inches
 BAND_RESAMPLES = 400
+CURVES = 16  # in a picture
 DRAWN_POINTS = 90  # of a curve; all are in curves.csv.gz
 SETTINGS = {
     "svg.hashsalt": "thalweg",
@@ -102,9 +103,13 @@ def _figure(width: float = WIDTH, height: float = HEIGHT) -> tuple[Any, Any]:
 
 
 def _labels(result: Result) -> list[tuple[str, dict[str, Any]]]:
+    """Return the contenders that are drawn, the best where there are many, and how."""
+    best = {s.contender for s in sorted(result.summaries, key=lambda s: s.final)[:CURVES]}
     seen: dict[str, int] = {}
     found = []
     for contender in result.config.contenders:
+        if contender.label not in best:
+            continue
         repeat = seen.get(contender.method, 0)
         seen[contender.method] = repeat + 1
         found.append((contender.label, style(contender.method, repeat)))
@@ -182,6 +187,8 @@ def _loss_picture(result: Result, x_of: Callable[[Record], Sequence[float]], x_n
     axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     how = f"median of {seeds} runs, 95% band" if seeds >= FEW else f"{seeds} run{'s' if seeds > 1 else ''} each"
+    if len(result.summaries) > CURVES:
+        how = f"best {CURVES} of {len(result.summaries)}\n{how}"
     title = result.problem.name if len(result.problem.name) < 60 else result.problem.name[:57] + "…"
     axes.set_title(title)
     if axes.lines:
@@ -195,9 +202,10 @@ def race_pictures(result: Result, folder: Path) -> list[Path]:
     matplotlib = _matplotlib()
     counts = {r.steps[-1] for r in result.records if r.status != "diverged"}
     uneven = len(counts) > 1 and max(counts) > 5 * min(counts)
+    share = "; in a sweep a trial's share of it" if result.how.swept else ""
     kinds: list[tuple[str, Callable[[Record], Sequence[float]], str, bool]] = [
         ("loss-step", lambda r: r.steps, "step", uneven),
-        ("loss-time", lambda r: r.seconds, "time of gradients and updates (s)", True),
+        ("loss-time", lambda r: r.seconds, f"time of gradients and updates (s{share})", True),
     ]
     rows = result.problem.rows
     x_name = "epoch (pass over the rows)" if rows else "epoch (one step each: a function has no rows)"
@@ -206,7 +214,48 @@ def race_pictures(result: Result, folder: Path) -> list[Path]:
     with matplotlib.rc_context(SETTINGS):
         for name, x_of, x_label, log_x in kinds:
             files += save(_loss_picture(result, x_of, x_label, log_x), folder / name)
+        if _rates(result):
+            files += save(_rate_picture(result), folder / "loss-lr")
     return files
+
+
+def _rates(result: Result) -> dict[str, list[tuple[float, Any]]]:
+    """Return learning rates with summaries, by method, of the methods that race at several."""
+    found: dict[str, list[tuple[float, Any]]] = {}
+    for contender, summary in zip(result.config.contenders, result.summaries, strict=True):
+        lr = dict(contender.settings).get("lr")
+        if lr:
+            found.setdefault(contender.method, []).append((lr, summary))
+    return {k: sorted(v, key=lambda pair: pair[0]) for k, v in found.items() if len({lr for lr, _ in v}) > 2}
+
+
+def _rate_picture(result: Result) -> Any:
+    """Draw the median of the last losses against the learning rate; a rate at which half diverged has no point."""
+    figure, axes = _figure()
+    below, name, log_y = _loss_axis(result)
+    for method, pairs in _rates(result).items():
+        x = np.array([lr for lr, _ in pairs])
+        bounds = [s.interval or (s.final, s.final) for _, s in pairs]
+        y, low, high = (
+            np.array(v) - below
+            for v in zip(*((s.final, *b) for (_, s), b in zip(pairs, bounds, strict=True)), strict=True)
+        )
+        y, low, high = (np.where(np.isfinite(v) & ((v > 0) | (not log_y)), v, np.nan) for v in (y, low, high))
+        if not np.isfinite(y).any():
+            continue
+        axes.fill_between(x, low, high, color=colour(method), alpha=0.13, linewidth=0)
+        axes.plot(x, y, marker="o", markersize=2 if len(x) > 30 else 3.5, label=method, **style(method))
+    axes.set_xscale("log")
+    if log_y and axes.lines:
+        axes.set_yscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel(f"last {name}")
+    axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_title(_shortened(result.problem.name))
+    if axes.lines:
+        figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    return figure
 
 
 Window = tuple[tuple[float, float], tuple[float, float]]

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import groupby
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..problems.base import Problem
 from .config import ProblemSpec, RaceConfig
-from .contender import Contender
 from .environment import environment
 from .statistics import Summary, goal_for, indistinguishable, summarize
 from .store import Store
-from .trial import Budget, Record, run_trials
+from .sweeps import Alone, How, Note, Trial, alone, swept
+from .trial import Budget, Record
 
 __all__ = ["Interrupted", "Result", "finish", "run_race"]
 
@@ -46,6 +46,11 @@ class Result:
     path: Path | None
     shared_machine: bool = False
 
+    @cached_property
+    def how(self) -> How:
+        """How the trials ran: in sweeps, or one by one and why."""
+        return How.of(self.records)
+
     def of(self, label: str) -> list[Record]:
         """Return the records of one contender."""
         return [r for r in self.records if r.contender == label]
@@ -56,7 +61,7 @@ class Result:
         finite = [s for s in self.summaries if s.final != float("inf")]
         return min(finite, key=lambda s: s.final) if finite else None
 
-    @property
+    @cached_property
     def no_worse(self) -> list[str]:
         """The contenders whose paired differences from the best leave open which is better."""
         best = self.best
@@ -76,28 +81,45 @@ def _one_thread() -> AbstractContextManager[Any]:
     return threadpool_limits(1)
 
 
-def _serial(config: RaceConfig, problem: Problem, missing: Sequence[tuple[Contender, int]]) -> Iterator[Record]:
-    with _one_thread():
-        for contender, trials in groupby(missing, key=lambda trial: trial[0]):
-            yield from run_trials(problem, contender, [s for _, s in trials], config.budget, config.entropy)
-
-
-def _elsewhere(spec: ProblemSpec, contender: Contender, seed: int, budget: Budget, entropy: int) -> Record:
-    with _one_thread():
-        return next(iter(run_trials(spec.load(), contender, [seed], budget, entropy)))
-
-
-def _parallel(config: RaceConfig, missing: Sequence[tuple[Contender, int]], jobs: int) -> Iterator[Record]:
+def _parallel(config: RaceConfig, rest: Sequence[Alone], jobs: int) -> Iterator[Record]:
     from joblib import Parallel, delayed
 
-    calls = (delayed(_elsewhere)(config.problem, c, s, config.budget, config.entropy) for c, s in missing)
+    calls = (delayed(_elsewhere)(config.problem, trial, config.budget, config.entropy) for trial in rest)
     yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
 
 
+def _elsewhere(spec: ProblemSpec, trial: Alone, budget: Budget, entropy: int) -> Record:
+    with _one_thread():
+        return next(alone(spec.load(), [trial], budget, entropy))
+
+
+def _records(
+    config: RaceConfig, problem: Problem, missing: Sequence[Trial], jobs: int, note: Note | None
+) -> Iterator[Record]:
+    """Run what is missing: first the sweeps, which use every processor by themselves, then the others."""
+    with _one_thread():
+        rest = yield from swept(
+            problem, missing, config.budget, config.entropy, compiled=config.compiled, race=config.trials(), note=note
+        )
+        if jobs == 1:
+            yield from alone(problem, rest, config.budget, config.entropy)
+    if jobs > 1 and rest:
+        yield from _parallel(config, rest, jobs)
+
+
 def run_race(
-    store: Store, *, command: Sequence[str], jobs: int = 1, progress: Progress | None = None, pictures: bool = True
+    store: Store,
+    *,
+    command: Sequence[str],
+    jobs: int = 1,
+    progress: Progress | None = None,
+    pictures: bool = True,
+    note: Note | None = None,
 ) -> Result:
-    """Run what is missing in the folder, then write tables and pictures; Ctrl-C keeps what is done."""
+    """Run what is missing in the folder, then write tables and pictures; Ctrl-C keeps what is done.
+
+    `progress` is called with each record, `note` with what is done in between.
+    """
     config = store.config
     problem = config.problem.load()
     records = store.records()
@@ -106,9 +128,8 @@ def run_race(
     missing = [(c, s) for c, s in trials if (c.label, s) not in done]
     manifest = _manifest(store, problem, command, jobs)
     _state(store, manifest, "running", len(records), len(trials))
-    source = _serial(config, problem, missing) if jobs == 1 else _parallel(config, missing, jobs)
     try:
-        for record in source:
+        for record in _records(config, problem, missing, jobs, note):
             store.keep(record)
             records.append(record)
             if progress is not None:
@@ -137,6 +158,7 @@ def finish(store: Store, problem: Problem, manifest: dict[str, Any], shared: boo
 
         race_pictures(result, store.path)
     manifest["goal"] = goal
+    manifest["ran"] = asdict(result.how)
     _state(store, manifest, "finished", len(records), len(config.trials()))
     return result
 
@@ -175,7 +197,7 @@ def _manifest(store: Store, problem: Problem, command: Sequence[str], jobs: int)
             "where": curvature.where,
         },
         "clock": {
-            "counts": "gradients and updates; not evaluation and writing",
+            "counts": "gradients and updates; not evaluation and writing; of a trial in a sweep, its share of the sweep's",
             "jobs": jobs,
             "shared_machine": jobs > 1,
             "blas_threads": 1,

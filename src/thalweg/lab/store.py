@@ -125,6 +125,7 @@ def results_csv(config: RaceConfig, records: Sequence[Record], goal: float, rows
     head = (
         "contender", "method", "settings", "batch", "seed", "status", "start_loss", "final_loss", "best_loss", "steps",
         "gradients", "epochs", "seconds", "microseconds_per_step", "steps_to_goal",
+        "ran",
     )  # fmt: skip
     lines = []
     for r in records:
@@ -134,6 +135,7 @@ def results_csv(config: RaceConfig, records: Sequence[Record], goal: float, rows
                 r.contender, c.method, c.described(), c.batch or "", r.seed, r.status, repr(r.losses[0]), repr(r.losses[-1]),
                 repr(min(r.losses)), r.steps[-1], r.gradients, f"{r.epochs[-1]:g}" if rows else "", f"{r.seconds[-1]:.6f}",
                 f"{1e6 * r.seconds_per_step:.2f}", f"{steps_to(r, goal):g}",
+                f"in a sweep of {r.sweep}" if r.sweep else "alone",
             )
         )  # fmt: skip
     return _table(head, lines)

@@ -1,10 +1,10 @@
-"""Running trials: one contender on one problem from one seed gives one record."""
+"""A trial: one contender on one problem from one seed gives one record."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from ..problems.base import Array, Problem, tensor_of
 from .contender import Contender
 
-__all__ = ["Budget", "Record", "evaluation_steps", "run_trials", "streams"]
+__all__ = ["Budget", "Record", "Track", "evaluation_steps", "row_order", "run_trial", "streams", "warm_up"]
 
 BLOWN_UP = 1e6  # times the loss at the start: far enough to stop
 WARM_UP_STEPS = 3
@@ -40,7 +40,8 @@ class Budget:
 class Record:
     """What a run left: the loss over all rows at some steps, with the epochs and the seconds spent up to there.
 
-    `seconds` counts gradients and updates, not evaluation. `status` is ``"done"`` or ``"diverged"``.
+    `seconds` counts gradients and updates, not evaluation; of a run in a sweep, the sweep's time divided by its
+    trials. `status` is ``"done"`` or ``"diverged"``.
     """
 
     contender: str
@@ -52,6 +53,8 @@ class Record:
     losses: list[float] = field(default_factory=list)
     total_steps: int = 0
     gradients: int = 0  # evaluations of one row's gradient (of the function's, where there are no rows)
+    sweep: int = 0  # how many trials ran side by side in one compiled sweep, this one included; 0 if it ran alone
+    alone: str = ""  # why it ran alone
 
     @property
     def final(self) -> float:
@@ -65,7 +68,7 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; losses without a finite value are None."""
-        data = asdict(self)
+        data = dict(vars(self))
         data["losses"] = [x if math.isfinite(x) else None for x in self.losses]
         return data
 
@@ -90,6 +93,44 @@ def evaluation_steps(total: int, per_epoch: int) -> list[int]:
     spread = np.unique(np.round(np.geomspace(1, total, SPARSE_POINTS)).astype(int)).tolist()
     ends = list(range(0, total + 1, per_epoch * max(1, total // per_epoch // 60)))
     return sorted({0, total, *spread, *ends})
+
+
+class Track:
+    """The record of a run while it is made."""
+
+    def __init__(self, problem: Problem, contender: Contender, seed: int, total: int) -> None:
+        self.rows, self.batch = problem.rows, contender.batch
+        self.per_epoch = -(-self.rows // self.batch) if self.batch else 1
+        self.record = Record(contender.label, seed, "done", total_steps=total)
+        self.over = False
+
+    def note(self, step: int, value: float, spent: float) -> None:
+        """Put down the loss after a step; when it has blown up the run is over."""
+        record = self.record
+        record.steps.append(step)
+        record.epochs.append(step / self.per_epoch)
+        record.seconds.append(spent)
+        record.losses.append(value)
+        if not math.isfinite(value) or abs(value) > BLOWN_UP * max(1.0, abs(record.losses[0])):
+            record.status = "diverged"
+            self.over = True
+
+    def finished(self) -> Record:
+        """Return the record, whose last step is the run's last."""
+        record = self.record
+        if record.losses[-1] > record.losses[0]:
+            record.status = "diverged"
+        full, rest = divmod(record.steps[-1], self.per_epoch)
+        record.gradients = full * self.rows + min(rest * self.batch, self.rows) if self.rows else record.steps[-1]
+        return record
+
+
+def row_order(rng: np.random.Generator, rows: int, batch: int, steps: int, replacement: bool) -> Array:
+    """Return the rows of all steps one after the other, as :class:`_Batches` takes them."""
+    if replacement:
+        return np.concatenate([rng.integers(0, rows, batch) for _ in range(steps)])
+    epochs = -(-steps // -(-rows // batch))
+    return np.concatenate([rng.permutation(rows) for _ in range(epochs)])
 
 
 class _Batches:
@@ -131,50 +172,24 @@ def _advance(instance: Any, optimizer: Any, batches: _Batches, steps: int) -> No
 
 
 def run_trial(problem: Problem, contender: Contender, seed: int, budget: Budget, entropy: int) -> Record:
-    """Run one contender from one seed."""
+    """Run one contender from one seed, step by step."""
     init, order = streams(entropy, seed)
     instance = problem.instance(init)
     optimizer = contender.optimizer(instance.parameters)
     batches = _Batches(problem.arrays, contender.batch, order, problem.replacement)
-    rows, batch = problem.rows, contender.batch
-    per_epoch = -(-rows // batch) if batch else 1
-    total = budget.steps_for(rows, batch)
-    record = Record(contender.label, seed, "done", total_steps=total)
+    total = budget.steps_for(problem.rows, contender.batch)
+    track = Track(problem, contender, seed, total)
     done, spent = 0, 0.0
-    first = math.nan
-    for step in evaluation_steps(total, per_epoch):
+    for step in evaluation_steps(total, track.per_epoch):
         if step > done:
             began = perf_counter()
             _advance(instance, optimizer, batches, step - done)
             spent += perf_counter() - began
             done = step
-        value = problem.value(instance)
-        if step == 0:
-            first = value
-        record.steps.append(step)
-        record.epochs.append(step / per_epoch)
-        record.seconds.append(spent)
-        record.losses.append(value)
-        if not math.isfinite(value) or abs(value) > BLOWN_UP * max(1.0, abs(first)):
-            record.status = "diverged"
+        track.note(step, problem.value(instance), spent)
+        if track.over:
             break
-    if record.losses[-1] > first:
-        record.status = "diverged"
-    full, rest = divmod(done, per_epoch)
-    record.gradients = full * rows + min(rest * batch, rows) if rows else done
-    return record
-
-
-def run_trials(
-    problem: Problem, contender: Contender, seeds: Sequence[int], budget: Budget, entropy: int
-) -> Iterator[Record]:
-    """Run trials of one contender that differ only in numbers, after a short run that is not counted.
-
-    This is the one place through which every trial goes: what runs many of them in one compiled call belongs here.
-    """
-    warm_up(problem, contender, entropy)
-    for seed in seeds:
-        yield run_trial(problem, contender, seed, budget, entropy)
+    return track.finished()
 
 
 def warm_up(problem: Problem, contender: Contender, entropy: int) -> None:
@@ -184,6 +199,3 @@ def warm_up(problem: Problem, contender: Contender, entropy: int) -> None:
     batches = _Batches(problem.arrays, contender.batch, order, problem.replacement)
     _advance(instance, contender.optimizer(instance.parameters), batches, WARM_UP_STEPS)
     problem.value(instance)
-
-
-Progress = Callable[[Record], None]

@@ -66,6 +66,14 @@ class Instance:
         """Return all parameters in one flat array, a copy."""
         return np.concatenate([p.detach().numpy().ravel() for p in self.parameters])
 
+    def put(self, point: Array) -> None:
+        """Set all parameters from one flat array."""
+        at = 0
+        for p in self.parameters:
+            n = p.numel()
+            p._data[...] = point[at : at + n].reshape(p._data.shape)
+            at += n
+
 
 class Problem(ABC):
     """Something to descend; see the classes above."""
@@ -76,6 +84,7 @@ class Problem(ABC):
     dtype: _dtype.dtype = _dtype.float64
     optimum: float | None = None  # the smallest value there is, where known
     replacement: bool = False  # whether batches are drawn with replacement, not by random orders of all rows
+    random: bool = False  # whether the loss draws random numbers of its own, so that no program of it repeats a run
     noise_share: float = 0.05  # b/tr(H) times this is a learning rate for batches of b rows; see lab.methods
 
     @property
@@ -115,6 +124,15 @@ class Problem(ABC):
 
         with no_grad():
             return float(instance.loss(*(tensor_of(a) for a in self.arrays)).item())
+
+    def values(self, points: Array) -> Array:
+        """Return the objective at points [k, d], each the parameters as :meth:`Instance.values` gives them."""
+        instance = self.instance(np.random.default_rng(0))
+        found = np.empty(len(points))
+        for k, point in enumerate(points):
+            instance.put(point)
+            found[k] = self.value(instance)
+        return found
 
     def describe(self) -> str:
         """Return one line: what it is and how large."""

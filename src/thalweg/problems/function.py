@@ -87,6 +87,10 @@ class FunctionProblem(Problem):
             value = self.function(points)
         return np.broadcast_to(np.asarray(value, np.float64), points.shape[1:])
 
+    def values(self, points: Array) -> Array:
+        """Return f at points [k, d]; NaN where it is not defined."""
+        return self.evaluate(np.ascontiguousarray(points.T))
+
     def start(self, rng: np.random.Generator) -> Array:
         """Draw a start at which f is finite."""
         if self.fixed_start is not None:

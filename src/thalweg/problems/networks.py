@@ -137,8 +137,12 @@ class QuadraticDeep(Problem):
 
     def value(self, instance: Instance) -> float:
         """Return the objective, from its distance to the minimiser."""
-        z = instance.values() - self.minimiser
-        return float(z @ self.matrix @ z) / 2 + (self.optimum or 0.0)
+        return float(self.values(instance.values()[None])[0])
+
+    def values(self, points: Array) -> Array:
+        """Return the objective at points [k, 100]."""
+        z = points - self.minimiser
+        return ((z @ self.matrix) * z).sum(1) / 2 + (self.optimum or 0.0)
 
     @cached_property
     def _curvature(self) -> Curvature:

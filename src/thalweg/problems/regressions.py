@@ -21,6 +21,7 @@ from .curvature import at_point, extremes
 __all__ = ["DataProblem", "LinearRegression", "LogisticRegression", "ModelProblem"]
 
 CURVATURE_ROWS = 256  # of a larger table so many, evenly spread, are taken for a network's curvature
+LOGITS = 1 << 18  # so many at once when the loss is computed at several points
 START_SPREAD = 0.01  # weights start from N(0, 0.01²), biases from 0
 
 
@@ -55,8 +56,12 @@ class DataProblem(Problem):
     @cached_property
     def gram_eigenvalues(self) -> Array:
         """The eigenvalues of (X 1)ᵀ(X 1)/n, ascending: the curvature of a linear model with bias."""
+        return np.linalg.eigvalsh(self._gram)
+
+    @cached_property
+    def _gram(self) -> Array:
         Z = self._with_ones
-        return np.linalg.eigvalsh(Z.T @ Z / len(Z))
+        return np.asarray(Z.T @ Z / len(Z))
 
     @cached_property
     def _with_ones(self) -> Array:
@@ -105,6 +110,11 @@ class LinearRegression(DataProblem):
         residual = self._with_ones @ instance.values().astype(np.float64) - self._target
         return float(residual @ residual) / (2 * len(residual))
 
+    def values(self, points: Array) -> Array:
+        """Return the loss at points [k, d] over all rows, from their distances to the solution, in double precision."""
+        apart = points.astype(np.float64) - self.solution
+        return (self.optimum or 0.0) + ((apart @ self._gram) * apart).sum(1) / 2
+
     def curvature(self) -> Curvature:
         """Return the Hessian's extreme eigenvalues, which are the same everywhere."""
         return Curvature(*extremes(self.gram_eigenvalues), exact=True)
@@ -149,15 +159,26 @@ class LogisticRegression(DataProblem):
 
     def value(self, instance: Instance) -> float:
         """Return the loss over all rows, in double precision."""
-        d = self.table.X.shape[1]
-        flat = instance.values().astype(np.float64)
-        Z = self.table.X @ flat[: d * self.outputs].reshape(d, self.outputs) + flat[d * self.outputs :]
+        return float(self.values(instance.values()[None])[0])
+
+    def values(self, points: Array) -> Array:
+        """Return the loss at points [k, d] over all rows, in double precision."""
+        d, n = self.table.X.shape[1], self.rows
+        several = max(1, LOGITS // (n * self.outputs))
+        return np.concatenate([self._losses(points[k : k + several], d) for k in range(0, len(points), several)])
+
+    def _losses(self, points: Array, d: int) -> Array:
+        flat = points.astype(np.float64)
+        W, b = flat[:, : d * self.outputs], flat[:, d * self.outputs :]
+        X, y = self.table.X, self.table.y
         with np.errstate(all="ignore"):
             if self.outputs == 1:
-                z = Z[:, 0]
-                return float(np.mean(np.logaddexp(0.0, z) - self.table.y * z))
-            top = Z.max(1)
-            return float(np.mean(np.log(np.exp(Z - top[:, None]).sum(1)) + top - Z[np.arange(len(Z)), self.table.y]))
+                z = X @ W.T + b[:, 0]
+                return np.asarray(np.mean(np.logaddexp(0.0, z) - y[:, None] * z, axis=0))
+            Z = np.stack([X @ w.reshape(d, self.outputs) + c for w, c in zip(W, b, strict=True)])
+            top = Z.max(2)
+            chosen = Z[:, np.arange(len(y)), y]
+            return np.asarray(np.mean(np.log(np.exp(Z - top[:, :, None]).sum(2)) + top - chosen, axis=1))
 
     def curvature(self) -> Curvature:
         """Return the Hessian's extreme eigenvalues at w = 0, where every class is as likely.

@@ -28,6 +28,8 @@ class NoisyProblem(Problem):
     True
     """
 
+    random = True
+
     def __init__(self, problem: Problem, sd: float) -> None:
         if not (sd > 0 and math.isfinite(sd)):
             raise ArgumentError(f"{problem.name}: the noise must be a number > 0, got {sd}.")

@@ -1,0 +1,425 @@
+"""Trials side by side: those that differ only in numbers run as one compiled sweep, the others one by one.
+
+Trials of one optimizer class with the same batch and the same settings that are no numbers have one program. Their
+starts, orders of rows, learning rates and other numbers are its inputs, so that ``compile(step).sweep`` runs them
+together and gives each the record that it would have alone, up to rounding. What decides whether a group is swept
+is the race alone, neither a clock nor what the disk holds, so that a race gives the same numbers again; and it is
+decided for all trials of a race, so that an interrupted one resumes to the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import ArgumentError, CaptureError, ThalwegError
+from ..problems.base import Array, Instance, Problem, tensor_of
+from .contender import Contender
+from .trial import Budget, Record, Track, evaluation_steps, row_order, run_trial, streams, warm_up
+
+__all__ = ["AS_ASKED", "TOO_SHORT", "Alone", "How", "Note", "Trial", "alone", "run_trials", "swept"]
+
+# Seconds, roughly, on a machine of today. A linear model takes 6 operations for each row and parameter of a step, and
+# compiling its unrolled program takes time for each; beyond LARGE the program has loops instead.
+EAGER_STEP = 2e-4
+EAGER_OPERATION = 0.5e-9
+COMPILING = 1.5
+COMPILING_EACH = 0.033
+LARGE = 1000
+COMPILING_LARGE = 5.0
+REUSED = 3  # times that a program is run, so to say: it stays on disk, and the next race finds it there
+TRACED = 500  # parameters up to which a step returns them, so that a whole run is one call
+BLOCK = 256  # trials in a sweep, and so many at most are lost to an interrupt
+WIDE_BLOCK = 16  # the same where a trial takes seconds
+LANES = 16  # contenders from which each seed has a sweep of its own, whose trials share the rows of a step
+MEMORY = 1 << 23  # numbers that one call may take or return
+CHECKED_STEPS = 3
+
+AS_ASKED = "as asked"
+TOO_SHORT = "too short for compiling to pay"
+
+Trial = tuple[Contender, int]
+Note = Callable[[str], None]
+
+
+class Alone(NamedTuple):
+    """A trial that has to run by itself, and why."""
+
+    contender: Contender
+    seed: int
+    why: str
+
+
+class _CannotSweep(Exception):
+    """The program of a group could not be made, or is not the eager step."""
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Contenders of one program, and the names of the settings in which they differ."""
+
+    contenders: list[Contender] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+
+    @property
+    def batch(self) -> int:
+        return self.contenders[0].batch
+
+
+def run_trials(
+    problem: Problem,
+    trials: Sequence[Trial],
+    budget: Budget,
+    entropy: int,
+    *,
+    compiled: bool | None = None,
+    race: Sequence[Trial] | None = None,
+    note: Note | None = None,
+) -> Iterator[Record]:
+    """Run trials, those that differ only in numbers as compiled sweeps: always, never, or (None) where that pays.
+
+    This is the one place through which every trial goes. `race` are the trials among which these are the missing
+    ones: they decide what is swept. Records come in the order in which they are finished.
+    """
+    rest = yield from swept(problem, trials, budget, entropy, compiled=compiled, race=race, note=note)
+    yield from alone(problem, rest, budget, entropy)
+
+
+def alone(problem: Problem, rest: Sequence[Alone], budget: Budget, entropy: int) -> Iterator[Record]:
+    """Run trials one by one, for each contender after a short run that is not counted."""
+    for contender, trials in groupby(rest, key=lambda trial: trial.contender):
+        warm_up(problem, contender, entropy)
+        for trial in trials:
+            record = run_trial(problem, contender, trial.seed, budget, entropy)
+            record.alone = trial.why
+            yield record
+
+
+def swept(
+    problem: Problem,
+    trials: Sequence[Trial],
+    budget: Budget,
+    entropy: int,
+    *,
+    compiled: bool | None = None,
+    race: Sequence[Trial] | None = None,
+    note: Note | None = None,
+) -> Generator[Record, None, list[Alone]]:
+    """Run the trials that are worth a sweep; return the others, in order, with the reason for each."""
+    everything = trials if race is None else race
+    groups, why = _plan(problem, everything, budget, compiled)
+    for group in groups:
+        labels = {c.label for c in group.contenders}
+        missing = [trial for trial in trials if trial[0].label in labels]
+        if not missing:
+            continue
+        if note is not None:
+            note(f"compiling {group.contenders[0].method}")
+        try:
+            sweep = _Sweep(problem, group, budget, entropy, everything)
+            sweep.check(missing[-1])
+        except _CannotSweep as reason:
+            why.update(dict.fromkeys(labels, str(reason)))
+            continue
+        yield from sweep.records(missing)
+    return [Alone(c, seed, why[c.label]) for c, seed in trials if c.label in why]
+
+
+@dataclass(frozen=True)
+class How:
+    """How trials ran: how many in how many sweeps, and the contenders whose trials ran one by one, by reason."""
+
+    swept: int
+    sweeps: int
+    alone: dict[str, list[str]]
+
+    @staticmethod
+    def of(records: Sequence[Record]) -> How:
+        """Return how these ran."""
+        shares = [1 / r.sweep for r in records if r.sweep]
+        reasons: dict[str, list[str]] = {}
+        for record in records:
+            labels = reasons.setdefault(record.alone, []) if not record.sweep else []
+            if record.contender not in labels:
+                labels.append(record.contender)
+        return How(len(shares), round(sum(shares)), reasons)
+
+
+# Which trials go together
+
+
+def _plan(
+    problem: Problem, trials: Sequence[Trial], budget: Budget, compiled: bool | None
+) -> tuple[list[_Group], dict[str, str]]:
+    """Return the groups that are to be swept, and why each other contender is not."""
+    contenders = list({c.label: c for c, _ in trials}.values())
+    if compiled is False:
+        return [], dict.fromkeys((c.label for c in contenders), AS_ASKED)
+    if problem.random:
+        return [], dict.fromkeys((c.label for c in contenders), "the loss draws random numbers")
+    groups: dict[Any, _Group] = {}
+    first: dict[Any, dict[str, Any]] = {}
+    why: dict[str, str] = {}
+    parameters = problem.instance(np.random.default_rng(0)).parameters
+    for contender in contenders:
+        optimizer = contender.optimizer(parameters)
+        if optimizer.draws:
+            why[contender.label] = "the method draws random numbers"
+            continue
+        settings = {k: v for k, v in optimizer.param_groups[0].items() if k != "params"}
+        key = (type(optimizer), contender.batch, _structure(optimizer, settings))
+        group = groups.setdefault(key, _Group())
+        group.contenders.append(contender)
+        before = first.setdefault(key, settings)
+        group.names.update(k for k, v in settings.items() if v != before[k])
+    kept = []
+    for group in groups.values():
+        labels = {c.label for c in group.contenders}
+        count = sum(c.label in labels for c, _ in trials)
+        if compiled or _pays(problem, group.batch, budget, count):
+            kept.append(group)
+        else:
+            why.update(dict.fromkeys(labels, TOO_SHORT))
+    return kept, why
+
+
+def _structure(optimizer: Any, settings: dict[str, Any]) -> Any:
+    """Return what of the settings is no number, or a number that decides the structure of the step."""
+
+    def form(key: str, value: Any) -> Any:
+        if type(value) in (tuple, list):
+            return tuple(form(key, v) for v in value)
+        if key in optimizer.static or isinstance(value, (bool, str)) or not isinstance(value, (int, float)):
+            return repr(value)
+        return value == 0 if key in optimizer.switches else "number"
+
+    return tuple((key, form(key, value)) for key, value in sorted(settings.items()))
+
+
+def _pays(problem: Problem, batch: int, budget: Budget, count: int) -> bool:
+    """Return whether so many runs take longer step by step than compiling their program, counted in part."""
+    each = max(batch, 1) * problem.dimension
+    step = EAGER_STEP + 6 * EAGER_OPERATION * each
+    sizes = [batch, problem.rows % batch] if 0 < batch < problem.rows and problem.rows % batch else [batch]
+    compiling = 0.0
+    for size in sizes:
+        products = max(size, 1) * problem.dimension
+        compiling += COMPILING + COMPILING_EACH * products if products <= LARGE else COMPILING_LARGE
+    return count * budget.steps_for(problem.rows, batch) * step >= compiling / REUSED
+
+
+# Running a group
+
+
+class _Sweep:
+    """The compiled step of a group, and what is needed to run its trials."""
+
+    def __init__(self, problem: Problem, group: _Group, budget: Budget, entropy: int, race: Sequence[Trial]) -> None:
+        self.problem, self.entropy = problem, entropy
+        self.rows, self.batch = problem.rows, group.batch
+        self.whole = not 0 < self.batch < self.rows
+        self.per_epoch = -(-self.rows // self.batch) if self.batch else 1
+        self.total = budget.steps_for(self.rows, self.batch)
+        self.names = sorted(group.names)
+        self.traced = problem.dimension <= TRACED
+        # Decided by the race, not by what of it is missing: another form of the program, or other calls, may round
+        # otherwise.
+        seeds = len({seed for _, seed in race})
+        self.shared = len(group.contenders) >= LANES or seeds == 1
+        self.size = BLOCK if self.traced else WIDE_BLOCK
+        together = min(self.size, len(group.contenders) * (1 if self.shared else seeds))
+        numbers = max(problem.dimension if self.traced else 1, 1 if self.whole or self.shared else self.batch)
+        self.longest = max(1, MEMORY // (max(together, 32) * numbers))
+        self.instance, optimizer = self.begun(group.contenders[0], 2**31)
+        self.tensors = _tensors(self.instance, optimizer)
+        self.step = self._compiled(optimizer)
+
+    def begun(self, contender: Contender, seed: int) -> tuple[Instance, Any]:
+        """Return a run at its start."""
+        instance = self.problem.instance(streams(self.entropy, seed)[0])
+        return instance, contender.optimizer(instance.parameters)
+
+    def _compiled(self, optimizer: Any) -> Any:
+        try:
+            from ..compiler import compile
+        except ImportError:
+            raise _CannotSweep("the compiler needs Numba, which is not installed") from None
+        instance, traced = self.instance, self.traced
+        fixed = tuple(tensor_of(a) for a in self.problem.arrays) if self.whole else ()
+
+        def step(*batch: Any) -> Any:
+            optimizer.zero_grad()
+            instance.loss(*(batch or fixed)).backward()
+            optimizer.step()
+            return [p.detach().clone() for p in instance.parameters] if traced else None
+
+        return compile(step)
+
+    def check(self, trial: Trial) -> None:
+        """Make the programs, and take a few steps of one trial with them and without: they must agree."""
+        try:
+            self._first(trial)
+            steps = min(CHECKED_STEPS, self.total)
+            found = next(self._block([trial], steps)).losses
+        except ImportError as error:
+            raise _CannotSweep(f"{error.name or 'a package'} is not installed") from None
+        except CaptureError as error:
+            raise _CannotSweep(f"not captured: {error}") from None
+        except ThalwegError as error:
+            raise _CannotSweep(f"not compiled: {error}") from None
+        if any(op.draws for op in self.step.program.operations):
+            raise _CannotSweep("the loss draws random numbers")
+        expected = run_trial(self.problem, *trial, Budget(steps=steps), self.entropy).losses
+        n = min(len(found), len(expected))
+        with np.errstate(all="ignore"):
+            moved = np.abs(np.diff(expected)).max(initial=0.0)
+            close = np.isclose(found[:n], expected[:n], rtol=1e-5, atol=0.01 * moved, equal_nan=True)
+        if np.isfinite(expected).all() and not close.all():
+            raise _CannotSweep("the compiled step gave other numbers")
+
+    def _first(self, trial: Trial) -> None:
+        """Compile for each size of batch, outside of the clock."""
+        sizes = {size: first for first, _, size in reversed(list(self.segments(self.total, 1)))}
+        for size, first in sizes.items():
+            try:
+                _Block(self, [trial]).call(first, first + 1, size)
+            except ArgumentError:  # a setting that the step does not use: then it differs in nothing
+                used = {given.source[1] for given in self.step.program.of_kind("setting")}
+                if used >= set(self.names):
+                    raise
+                self.names = [name for name in self.names if name in used]
+                _Block(self, [trial]).call(first, first + 1, size)
+
+    def segments(self, total: int, longest: int) -> Iterator[tuple[int, int, int]]:
+        """Return first and last step and batch of each call: of one batch's size, and at most `longest` steps."""
+        at = 0
+        rest = 0 if self.whole or self.problem.replacement else self.rows % self.batch
+        stops = iter(evaluation_steps(total, self.per_epoch)[1:])
+        stop = total if self.traced else next(stops)
+        while at < total:
+            size, last = self.batch, min(total, stop, at + longest)
+            if rest:
+                end = at - at % self.per_epoch + self.per_epoch - 1  # the epoch's last step, which is shorter
+                size, last = (rest, at + 1) if at == end else (size, min(last, end))
+            yield at, last, size
+            at = last
+            if at == stop < total:
+                stop = next(stops)
+
+    def records(self, trials: Sequence[Trial]) -> Iterator[Record]:
+        """Run the trials in blocks; give their records as each block is finished."""
+        size = self.size
+        parts: list[list[Trial]] = [list(trials)]
+        if self.shared:
+            ordered = sorted(trials, key=lambda trial: trial[1])
+            parts = [list(same) for _, same in groupby(ordered, key=lambda trial: trial[1])]
+        for part in parts:
+            for k in range(0, len(part), size):
+                yield from self._block(part[k : k + size], self.total)
+
+    def _block(self, trials: Sequence[Trial], total: int) -> Iterator[Record]:
+        with np.errstate(all="ignore"):
+            tracks = _Block(self, trials).run(total)
+        for track in tracks:
+            record = track.finished()
+            record.sweep = len(trials)
+            yield record
+
+
+class _Block:
+    """Trials that run in the same calls."""
+
+    def __init__(self, sweep: _Sweep, trials: Sequence[Trial]) -> None:
+        self.sweep = sweep
+        self.trials = trials
+        runs = [sweep.begun(contender, seed) for contender, seed in trials]
+        own = [[t.detach().numpy().copy() for t in _tensors(*run)] for run in runs]
+        self.state: dict[Any, Any] = {t: np.stack([o[k] for o in own]) for k, t in enumerate(sweep.tensors)}
+        settings = [optimizer.param_groups[0] for _, optimizer in runs]
+        self.hyper = {name: np.array([s[name] for s in settings], np.float64) for name in sweep.names}
+        seeds = [trials[0][1]] if sweep.shared else [seed for _, seed in trials]
+        self.orders = {} if sweep.whole else {seed: self._order(seed) for seed in sorted(set(seeds))}
+        self.seeds = seeds
+
+    def _order(self, seed: int) -> Array:
+        sweep = self.sweep
+        rng = streams(sweep.entropy, seed)[1]
+        return row_order(rng, sweep.rows, sweep.batch, sweep.total, sweep.problem.replacement)
+
+    def _rows(self, first: int, last: int, size: int) -> Array:
+        """Return the rows [steps, size] of the steps, for each trial unless all share them."""
+        sweep = self.sweep
+        if sweep.problem.replacement:
+            at = first * size
+        else:
+            epoch, step = divmod(first, sweep.per_epoch)
+            at = epoch * sweep.rows + step * sweep.batch
+        cut = {seed: o[at : at + (last - first) * size].reshape(-1, size) for seed, o in self.orders.items()}
+        return cut[self.seeds[0]] if sweep.shared else np.stack([cut[seed] for seed in self.seeds])
+
+    def call(self, first: int, last: int, size: int) -> tuple[Any, float]:
+        """Take the steps from `first` to `last`; return what the compiled steps returned, and the seconds."""
+        sweep = self.sweep
+        given: dict[str, Any] = {"steps": last - first} if sweep.whole else {"order": self._rows(first, last, size)}
+        arrays = () if sweep.whole else sweep.problem.arrays
+        began = perf_counter()
+        found = sweep.step.sweep(*arrays, init=self.state, **given, **self.hyper)
+        spent = perf_counter() - began
+        self.state = {tensor: value.numpy() for tensor, value in found.states.items()}
+        return found.outputs, spent
+
+    def run(self, total: int) -> list[Track]:
+        """Take all steps; return the records so far as they go."""
+        sweep, k = self.sweep, len(self.trials)
+        tracks = [Track(sweep.problem, c, seed, sweep.total) for c, seed in self.trials]
+        wanted = np.array(evaluation_steps(total, sweep.per_epoch))
+        self._note(tracks, wanted[:1], self._points()[:, None], np.zeros(1))
+        spent = 0.0
+        for first, last, size in sweep.segments(total, sweep.longest):
+            outputs, seconds = self.call(first, last, size)
+            steps = wanted[(wanted > first) & (wanted <= last)]
+            if len(steps):
+                if sweep.traced:
+                    points = np.concatenate(
+                        [o.numpy()[:, steps - first - 1].reshape(k, len(steps), -1) for o in outputs], 2
+                    )
+                else:
+                    points = self._points()[:, None]
+                self._note(tracks, steps, points, (spent + seconds * (steps - first) / (last - first)) / k)
+            spent += seconds
+            if all(track.over for track in tracks):
+                break
+        return tracks
+
+    def _points(self) -> Array:
+        """Return the parameters of each trial, as one row."""
+        parameters = self.sweep.instance.parameters
+        return np.concatenate([self.state[p].reshape(len(self.trials), -1) for p in parameters], 1)
+
+    def _note(self, tracks: list[Track], steps: Array, points: Array, seconds: Array) -> None:
+        """Put down the losses at points [trial, step, parameter] of the trials that go on."""
+        going = [k for k, track in enumerate(tracks) if not track.over]
+        values = self.sweep.problem.values(points[going].reshape(-1, points.shape[2])).reshape(len(going), -1)
+        for k, losses in zip(going, values, strict=True):
+            for step, loss, spent in zip(steps, losses, seconds, strict=True):
+                tracks[k].note(int(step), float(loss), float(spent))
+                if tracks[k].over:
+                    break
+
+
+def _tensors(instance: Instance, optimizer: Any) -> list[Any]:
+    """Return the parameters, and the optimizer's state before the first step, made if it is missing."""
+    found: list[Any] = list(instance.parameters)
+    for group in optimizer.param_groups:
+        settings = optimizer._settings(group)
+        for parameter in group["params"]:
+            state = optimizer._state_of(parameter, settings)
+            if any(value is None for value in state.values()):
+                raise _CannotSweep("the first step follows a rule of its own")
+            found += [state[key] for key in sorted(state)]
+    return found
