@@ -23,8 +23,10 @@ from .scalars import NoKernel, expression, literal, suffix
 __all__ = ["LANES", "Layout", "Shape", "Unrolled", "unroll"]
 
 LANES = 32
+WIDTH = {4: 8, 8: 4}  # elements of a vector of rows, by the bytes of one
+_TURN = "from thalweg.compiler.kernels.lanes import turn\n\n"
 _AHEAD = 8  # steps whose rows are looked up together
-_LIMIT = 4000  # statements that a compiler still takes in a moment
+_LIMIT = 4000  # operands of statements: compiling takes about 10 ms for each
 _MOVES = {
     "view", "permute", "transpose", "t", "unsqueeze", "squeeze", "slice", "select", "index", "cat", "stack", "alias", "clone", "flip",
     "roll", "diagonal", "unbind", "split", "movedim",
@@ -55,6 +57,8 @@ class Layout:
     settings: list[Input] = field(default_factory=list)
     varying: set[int] = field(default_factory=set)  # id(Input) of states that differ between lanes
     powers: int = 0  # running powers to be carried along
+    packed: dict[str, tuple[int, list[tuple[Input, int]]]] = field(default_factory=dict)  # type: width, first places
+    loose: list[Input] = field(default_factory=list)  # arguments whose rows are gathered element by element
 
     def views(self, packed: dict[str, Any]) -> list[tuple[Input, Any]]:
         """Return each state with its elements among the packed ones."""
@@ -95,6 +99,7 @@ class _Writer:
         self.kinds: dict[str, str] = {}
         self.origin = ""
         self.count = 0
+        self.operands = 0
 
     def emit(self, text: str, inputs: Iterable[str], dtype: np.dtype[Any]) -> str:
         known = self.seen.get(text)
@@ -103,8 +108,9 @@ class _Writer:
         names = tuple(inputs)
         varies = any(name in self.varying for name in names)
         self.count += 1
-        if self.count > _LIMIT:
-            raise NoKernel(f"more than {_LIMIT} scalar statements")
+        self.operands += max(1, len(names))
+        if self.operands > _LIMIT:
+            raise NoKernel(f"more than {_LIMIT} operands of scalar statements")
         name = f"t{self.count}"
         statement = _Statement(name, text, names, suffix(dtype), self.origin)
         (self.lane if varies else self.common).append(statement)
@@ -333,6 +339,22 @@ class _Builder:
         self.powers = _running_powers(program, shape)
         self.layout.powers = len(self.powers)
 
+        if shape.own_order:
+            self.pack_rows()
+
+    def pack_rows(self) -> None:
+        """Put the rows of the arguments of one type side by side, filled up to whole vectors."""
+        for given in self.program.of_kind("argument"):
+            kind = suffix(given.value.dtype)
+            if kind not in ("f4", "f8"):
+                self.layout.loose.append(given)
+                continue
+            width, parts = self.layout.packed.get(kind, (0, []))
+            self.layout.packed[kind] = (width + self.row_size(given), [*parts, (given, width)])
+        for kind, (width, parts) in self.layout.packed.items():
+            n = WIDTH[int(kind[1])]
+            self.layout.packed[kind] = (-(-width // n) * n, parts)
+
     def build(self) -> Unrolled:
         varying = {id(i) for k, i in enumerate(self.program.of_kind("tensor")) if k in self.shape.varied}
         while True:  # what differs between lanes spreads through the states
@@ -439,8 +461,7 @@ class _Builder:
         lines = []
         arguments = self.program.of_kind("argument")
         if self.shape.gathered:
-            rows = max((i.value.shape[0] for i in arguments if i.value.shape), default=0)
-            lines += [f"o{b} = {order.format(b)} & 0x7FFFFFFFFFFFFFFF" for b in range(rows)]
+            lines += [f"o{b} = {order.format(b)} & 0x7FFFFFFFFFFFFFFF" for b in range(self.rows())]
         for given in arguments:
             size = self.row_size(given)
             for n in range(given.value.size):
@@ -498,16 +519,17 @@ class _Builder:
             "order",
             *self.data_names(),
         ]
-        head += [*(f"B{i.source}" for i in self.program.of_kind("argument")), "P", *self.result_names()]
+        head += [f"{letter}_{kind}" for kind in self.layout.packed for letter in "ZB"]
+        head += [*(f"B{i.source}" for i in self.layout.loose), "P", *self.result_names()]
         head += ["first", "last", "steps", "runs"]
         lines = [f"def run({', '.join(head)}):"]
         body = self.lane_steps(writer, evaluator)
         for kind, count in self.crossing.items():
             lines.append(f"    q_{kind} = np.empty({count * LANES}, {kind})")
         if self.shape.own_order:
-            rows = max((i.value.shape[0] for i in self.program.of_kind("argument") if i.value.shape), default=0)
-            lines.append(f"    q_o = np.empty({_AHEAD * rows * LANES}, i8)")
-        return [*lines, "    for c in range(first, last):", *body]
+            lines.append(f"    q_o = np.empty({_AHEAD * self.rows() * LANES}, i8)")
+        lines = [*lines, "    for c in range(first, last):", *body]
+        return [_TURN, *lines] if self.layout.packed else lines
 
     def lane_steps(self, writer: _Writer, evaluator: _Evaluator) -> list[str]:
         """Return the body of the loop over chunks."""
@@ -559,10 +581,12 @@ class _Builder:
         if self.powers:
             n = len(self.powers) * LANES
             lines.append(f"p = P[c * {n} : c * {n} + {n}]")
-        if self.shape.own_order:
-            for given in self.program.of_kind("argument"):
-                n = given.value.size * LANES
-                lines.append(f"b{given.source} = B{given.source}[c * {n} : c * {n} + {n}]")
+        for given in self.layout.loose:
+            n = given.value.size * LANES
+            lines.append(f"b{given.source} = B{given.source}[c * {n} : c * {n} + {n}]")
+        for kind, (width, _) in self.layout.packed.items():
+            n = width * self.rows() * LANES
+            lines.append(f"b_{kind} = B_{kind}[c * {n} : c * {n} + {n}]")
         return lines
 
     def start_lane_powers(self, places: list[int]) -> list[str]:
@@ -582,8 +606,7 @@ class _Builder:
 
     def gather(self) -> list[str]:
         """Return the lines that copy each lane's rows side by side."""
-        arguments = self.program.of_kind("argument")
-        rows = max((i.value.shape[0] for i in arguments if i.value.shape), default=0)
+        rows = self.rows()
         lines = [
             f"if s & {_AHEAD - 1} == 0:",  # the orders of a few steps at once: each lane's lie far from the next one's
             f"    ahead = min({_AHEAD}, steps - s)",
@@ -593,15 +616,21 @@ class _Builder:
             f"            for b in range({rows}):",
             f"                q_o[(k * {rows} + b) * {LANES} + l] = order[r, s + k, b] & 0x7FFFFFFFFFFFFFFF",
             f"for b in range({rows}):",
-            f"    q = q_o[((s & {_AHEAD - 1}) * {rows} + b) * {LANES} :][:{LANES}]",
-            f"    for l in range({LANES}):",
-            "        o = q[l]",
+            f"    at = ((s & {_AHEAD - 1}) * {rows} + b) * {LANES}",
         ]
-        for given in arguments:
+        for kind, (width, _) in self.layout.packed.items():
+            lines.append(f"    turn(Z_{kind}, {width}, q_o, at, b_{kind}, b * {width * LANES}, {LANES})")
+        if self.layout.loose:
+            lines += [f"    q = q_o[at:][:{LANES}]", f"    for l in range({LANES}):", "        o = q[l]"]
+        for given in self.layout.loose:
             size = self.row_size(given)
             name = given.source
             lines += [f"        b{name}[(b * {size} + {n}) * {LANES} + l] = X{name}[o, {n}]" for n in range(size)]
         return lines
+
+    def rows(self) -> int:
+        """Return the number of rows of a step."""
+        return max((i.value.shape[0] for i in self.program.of_kind("argument") if i.value.shape), default=0)
 
     def lane_loops(self, writer: _Writer, evaluator: _Evaluator, powers: list[int]) -> list[str]:
         """Return the loops over lanes of one step.
@@ -668,10 +697,15 @@ class _Builder:
                     found[f"{kind}_{at + n}"] = f"v_{kind}[{(at + n) * LANES} + l]"
         for n, k in enumerate(sorted(self.shape.swept)):
             found[f"h{k}"] = f"w[{n * LANES} + l]"
-        if self.shape.own_order:
-            for given in self.program.of_kind("argument"):
+        for given in self.layout.loose:
+            for n in range(given.value.size):
+                found[f"x{given.source}_{n}"] = f"b{given.source}[{n * LANES} + l]"
+        for kind, (width, parts) in self.layout.packed.items():
+            for given, first in parts:
+                size = self.row_size(given)
                 for n in range(given.value.size):
-                    found[f"x{given.source}_{n}"] = f"b{given.source}[{n * LANES} + l]"
+                    place = (n // size * width + first + n % size) * LANES
+                    found[f"x{given.source}_{n}"] = f"b_{kind}[{place} + l]"
         for k in powers:
             found[f"w{k}"] = ""
         return found
