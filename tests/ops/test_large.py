@@ -7,7 +7,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.ops import _index_arrays as arrays
-from thalweg.ops import _kernels, gather, reduce, softmax
+from thalweg.ops import _kernels, gather, reduce, scan, softmax
 from thalweg.ops import index as ix
 
 pytest.importorskip("numba")
@@ -26,11 +26,11 @@ def both(monkeypatch, call):
     return found
 
 
-def close(monkeypatch, call):
+def close(monkeypatch, call, single=5e-6):
     first, second = (np.asarray(f) for f in both(monkeypatch, call))
     assert first.dtype == second.dtype
     assert first.shape == second.shape
-    tolerance = 5e-6 if first.dtype == np.float32 else 1e-13
+    tolerance = single if first.dtype == np.float32 else 1e-13
     np.testing.assert_allclose(first, second, rtol=tolerance, atol=tolerance)
     return first
 
@@ -180,3 +180,14 @@ def test_an_index_out_of_range_is_an_error_in_both_forms(monkeypatch):
     for k, call in enumerate(calls):
         first, second = both(monkeypatch, lambda call=call: said(call))
         assert first is second, k
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("shape", "axis"), [*SHAPES, ((6, 5), 1), ((9, 70), 0)], ids=str)
+def test_running_sums_and_products(monkeypatch, shape, axis, dtype):
+    for x in spoiled(shape, dtype):
+        close(monkeypatch, lambda x=x: scan.running_sum(x, axis), 1e-4)
+        close(monkeypatch, lambda x=x: scan.running_sum(x, axis, backwards=True), 1e-4)
+        with np.errstate(over="ignore", invalid="ignore"):
+            near_one = np.exp(x / 50)
+        close(monkeypatch, lambda x=near_one: scan._cumprod_forward(x, axis), 1e-4)

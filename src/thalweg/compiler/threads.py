@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 
-__all__ = ["blas_threads", "get_num_threads", "late_interrupts", "run_parts", "set_num_threads"]
+__all__ = ["blas_threads", "get_num_threads", "late_interrupts", "run_parts", "set_num_threads", "share_parts"]
 
 
 def _available() -> int:
@@ -31,6 +31,7 @@ def _available() -> int:
         return 1 if count is None else count
 
 
+EACH = 4  # parts for each thread where they are shared
 _count = [0]
 _pool: list[tuple[int, int, ThreadPoolExecutor]] = []  # process, workers, pool: a fork must not use its parent's
 
@@ -102,6 +103,32 @@ def run_parts(work: Callable[[int, int], Any], count: int, threads: int | None =
     finally:
         for each in waiting:
             each.result()
+
+
+def share_parts(work: Callable[[int, int], Any], count: int, threads: int | None = None) -> None:
+    """Call ``work(first, last)`` on parts of ``range(count)``; whichever thread is free takes the next.
+
+    For short work: a thread that wakes late, because somebody else has its processor, is not waited for.
+    """
+    n = min(get_num_threads() if threads is None else threads, count)
+    if n <= 1:
+        work(0, count)
+        return
+    parts = min(EACH * n, count)
+    following = iter(range(parts))
+
+    def take() -> None:
+        for k in following:
+            work(count * k // parts, count * (k + 1) // parts)
+
+    pool = _workers(n - 1)
+    waiting = [pool.submit(take) for _ in range(1, n)]
+    try:
+        take()
+    finally:
+        for each in waiting:
+            if not each.cancel():
+                each.result()
 
 
 @contextlib.contextmanager

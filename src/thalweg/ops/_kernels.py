@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ENOUGH", "flat", "moves", "rows"]
+__all__ = ["ENOUGH", "flat", "moves", "rows", "scans"]
 
 ENOUGH = 1 << 16  # elements from which a kernel pays for its start
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -45,6 +45,20 @@ def _moves() -> Any:
 def moves(count: int) -> Any:
     """Return the kernels that pick and add by an index, or None where they do not serve for so many elements."""
     return _moves() if count >= ENOUGH else None
+
+
+@functools.cache
+def _scans() -> Any:
+    try:
+        from ..compiler.kernels import scans
+    except ImportError:
+        return None
+    return scans
+
+
+def scans(x: Any) -> Any:
+    """Return the kernels of running sums and products, or None where they do not serve."""
+    return _scans() if _pays(x) else None
 
 
 def _pays(x: Any) -> bool:

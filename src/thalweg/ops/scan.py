@@ -11,6 +11,7 @@ from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
 from . import arithmetic, return_types
 from ._coerce import as_tensor, one_dim, piece
+from ._kernels import scans
 from .arrange import _flip
 from .join import cat
 from .reduce import as_float, converted
@@ -56,6 +57,9 @@ def running_sum(x: Any, axis: int, backwards: bool = False) -> Any:
     np.cumsum waits for every addition before the next. Long rows are twice as fast in blocks, each multiplied by
     a triangle of ones; what an infinity would spoil there (inf * 0) is done the plain way.
     """
+    kernels = scans(x)
+    if kernels is not None:
+        return kernels.running_sum(x, axis, backwards)
     n = x.shape[axis]
     block = _block_of(n) if x.dtype.kind == "f" and n >= 256 and x.size >= 16384 and axis == x.ndim - 1 else 0
     if block:
@@ -169,11 +173,14 @@ def _cumprod_rule(g: Any, x: Any, out: Any, axis: int) -> Any:
     return before(out, axis, 1.0) * _suffix(g, x, axis)
 
 
-_cumprod: Primitive = Primitive(
-    "cumprod",
-    lambda x, axis: np.cumprod(x, axis, dtype=None if x.dtype.kind == "f" else np.int64),
-    [_cumprod_rule],
-)
+def _cumprod_forward(x: Any, axis: int) -> Any:
+    kernels = scans(x)
+    if kernels is not None:
+        return kernels.running_product(x, axis)
+    return np.cumprod(x, axis, dtype=None if x.dtype.kind == "f" else np.int64)
+
+
+_cumprod: Primitive = Primitive("cumprod", _cumprod_forward, [_cumprod_rule])
 
 
 def cumprod(input: Any, dim: Any = None, *, dtype: Any = None, axis: Any = None) -> Tensor:

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from ...ops._kernels import flat
-from ..threads import run_parts
+from ..threads import share_parts
 
 __all__ = ["add_along", "add_rows", "gather", "positions", "rows"]
 
@@ -163,7 +163,7 @@ def _positions(index: Any, sizes: Any, out: Any, start: int, stop: int) -> int:
 def _whole(work: Callable[[int, int], int], count: int) -> bool:
     """Do parts of ``range(count)`` on all threads; return whether every index was in range."""
     bad: list[int] = [work(0, 0)]  # compiles before threads start
-    run_parts(lambda start, stop: bad.append(work(start, stop)), count)
+    share_parts(lambda start, stop: bad.append(work(start, stop)), count)
     return not any(bad)
 
 

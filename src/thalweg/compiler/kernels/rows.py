@@ -14,14 +14,13 @@ from numba import njit, types
 from numba.extending import overload
 
 from ...ops._kernels import flat
-from ..threads import run_parts
-from .scalar import exp_f4, exp_f8, log_f8
+from ..threads import share_parts
+from .scalar import _as_f4, _as_f8, _bits_f4, _bits_f8, exp_f4, exp_f8, i4, i8, log_f8
 
 __all__ = ["log_softmax", "log_softmax_back", "logsumexp", "logsumexp_back", "softmax", "softmax_back"]
 
 FAST = {"reassoc", "contract", "nsz"}  # NaN and infinity behave as in NumPy
 SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = 0, 1, 2
-LANES = 64  # largest elements are sought side by side, without waiting for one another
 PIECE = 1024  # elements that are added in their own precision, before their sum joins the others in double
 WIDE = 128  # columns that are walked side by side
 
@@ -39,33 +38,49 @@ def _exp_of(x):  # type: ignore[no-untyped-def]
     return (lambda x: exp_f4(x)) if x == types.float32 else (lambda x: exp_f8(x))
 
 
-@njit(fastmath=FAST, error_model="numpy", cache=True)
-def _top(row: Any, best: Any) -> Any:
-    """Return the largest element that is not NaN."""
-    n = row.shape[0]
-    top = row.dtype.type(-np.inf)
-    whole = n - n % LANES
-    if whole:
-        best[:] = top
-        for first in range(0, whole, LANES):
-            some = row[first : first + LANES]
-            for k in range(LANES):
-                best[k] = some[k] if some[k] > best[k] else best[k]
-        for k in range(LANES):
-            top = best[k] if best[k] > top else top
-    for k in range(whole, n):
-        top = row[k] if row[k] > top else top
-    return top
+def _largest(row):  # type: ignore[no-untyped-def]
+    """Return the largest element, or a NaN (if there is one, any result will do).
+
+    The bits of a number, in the order of the numbers, are compared as integers: machine code may do that side by side.
+    """
+    raise NotImplementedError
+
+
+_top: Any = _largest
+
+
+@njit(error_model="numpy", cache=True)
+def _top_f4(row: Any) -> Any:
+    best = i4(-2147483648)
+    for k in range(row.shape[0]):
+        b = _bits_f4(row[k])
+        key = i4(b ^ i4(i4(b >> i4(31)) & i4(0x7FFFFFFF)))
+        best = key if key > best else best
+    return _as_f4(i4(best ^ i4(i4(best >> i4(31)) & i4(0x7FFFFFFF))))
+
+
+@njit(error_model="numpy", cache=True)
+def _top_f8(row: Any) -> Any:
+    best = i8(-0x7FFFFFFFFFFFFFFF)
+    for k in range(row.shape[0]):
+        b = _bits_f8(row[k])
+        key = b ^ ((b >> 63) & 0x7FFFFFFFFFFFFFFF)
+        best = key if key > best else best
+    return _as_f8(best ^ ((best >> 63) & 0x7FFFFFFFFFFFFFFF))
+
+
+@overload(_top)
+def _top_of(row):  # type: ignore[no-untyped-def]
+    return (lambda row: _top_f4(row)) if row.dtype == types.float32 else (lambda row: _top_f8(row))
 
 
 @njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
 def _forward_rows(kind: int, x: Any, out: Any, start: int, stop: int) -> None:
     n = x.shape[1]
     zero = x.dtype.type(0)
-    best = np.empty(LANES, x.dtype)
     for r in range(start, stop):
         row, to = x[r], out[r]
-        top = _top(row, best)
+        top = _top(row)
         if kind == LOGSUMEXP and not np.isfinite(top):
             top = zero
         total = 0.0
@@ -224,11 +239,11 @@ def _walk(rows: Any, columns: Any, kind: int, *arrays: Any) -> None:
     if inner == 1:
         lines = [a.reshape(a.shape[:2]) for a in arrays]
         rows(kind, *lines, 0, 0)  # compiles before threads start
-        run_parts(lambda start, stop: rows(kind, *lines, start, stop), outer)
+        share_parts(lambda start, stop: rows(kind, *lines, start, stop), outer)
     else:
         columns(kind, *arrays, 0, 0)
         tasks = outer * ((inner + WIDE - 1) // WIDE)
-        run_parts(lambda start, stop: columns(kind, *arrays, start, stop), tasks)
+        share_parts(lambda start, stop: columns(kind, *arrays, start, stop), tasks)
 
 
 def _forward(kind: int, x: Any, first: int, last: int) -> Any:
@@ -286,5 +301,5 @@ def logsumexp_back(g: Any, x: Any, total: Any, first: int, last: int) -> Any:
         kernel, tasks = _share_rows, outer
         arrays = [a.reshape(a.shape[: a.ndim - 1]) for a in arrays]
     kernel(*arrays, 0, 0)  # compiles before threads start
-    run_parts(lambda start, stop: kernel(*arrays, start, stop), tasks)
+    share_parts(lambda start, stop: kernel(*arrays, start, stop), tasks)
     return out
