@@ -300,6 +300,34 @@ def test_each_run_of_a_sweep_is_its_loop(own: bool, k: int, as_python: None) -> 
             np.testing.assert_allclose(state.numpy()[r], p.detach().numpy(), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("features", [1, 7, 9])
+def test_own_orders_of_rows_of_any_width_and_of_integers(features: int, dtype: Any, as_python: None) -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((30, features)).astype(dtype), rng.standard_normal(30)
+    sign = rng.integers(-1, 2, 30)
+    order = np.stack([rng.permutation(30).reshape(6, 5) for _ in range(3)])
+
+    def start() -> Any:
+        w = tw.zeros(features, dtype=tw.float32 if dtype == np.float32 else tw.float64, requires_grad=True)
+        optimizer = optim.SGD([w], lr=0.01)
+
+        def step(x: Any, y: Any, sign: Any) -> Any:
+            optimizer.zero_grad()
+            loss = ((x @ w - y) ** 2 * sign).mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step
+
+    found = tw.compile(start()).sweep(x, y, sign, order=order)
+    for r in range(3):
+        step = start()
+        want = [step(tw.tensor(x[k]), tw.tensor(y[k]), tw.tensor(sign[k])).item() for k in order[r]]
+        np.testing.assert_allclose(found.outputs.numpy()[r], want, rtol=1e-5 if dtype == np.float32 else 1e-11)
+
+
 def test_sweep_over_starts_and_schedules(as_python: None) -> None:
     step, (w, _), _ = regression()
     starts = np.random.default_rng(3).standard_normal((4, 3, 1)).astype(np.float32)

@@ -31,6 +31,7 @@ from thalweg.compiler.kernels.scalar import FAST
 
 
 '''
+_LIBRARY = ("lanes.py", "product.py", "scalar.py")  # what generated sources may call
 
 
 def cache_folder() -> Path:
@@ -57,7 +58,7 @@ def _circumstances() -> bytes:
 
     from .kernels import scalar
 
-    library = b"".join(Path(scalar.__file__).with_name(name).read_bytes() for name in ("scalar.py", "product.py"))
+    library = b"".join(Path(scalar.__file__).with_name(name).read_bytes() for name in _LIBRARY)
     machine = f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
     versions = (sys.version, numba.__version__, llvmlite.__version__, np.__version__)
     return repr((versions, machine)).encode() + library

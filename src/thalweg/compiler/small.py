@@ -169,8 +169,15 @@ class SmallProgram:
         for n, k in enumerate(sorted(swept)):
             rows = swept[k][which]  # [lane, step or 1]
             weights[:, :, n, :] = rows.reshape(chunks, LANES, -1).transpose(0, 2, 1)
-        arguments = self.program.of_kind("argument")
-        scratch = [np.empty((chunks, i.value.size if own else 1, LANES), i.value.dtype) for i in arguments]
+        scratch = []
+        for width, parts in layout.packed.values():  # rows side by side, and memory for those of a step, turned
+            dtype = parts[0][0].value.dtype
+            rows = np.zeros((max(len(a) for a in data), width), dtype)
+            for given, first in parts:
+                table = data[given.source]
+                rows[: len(table), first : first + table.shape[1]] = table
+            scratch += [rows, np.empty((chunks, width * parts[0][0].value.shape[0], LANES), dtype)]
+        scratch += [np.empty((chunks, i.value.size, LANES), i.value.dtype) for i in layout.loose]
         powers = np.empty((chunks, max(layout.powers, 1), LANES))
         ends = {kind: array.copy() for kind, array in packed.items()}
         outs = [np.empty((chunks, steps, size, LANES), dtype) for _, dtype, size in self.results]
