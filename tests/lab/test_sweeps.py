@@ -12,7 +12,7 @@ pytest.importorskip("numba")
 from thalweg import data, lab, nn
 from thalweg.cli import output
 from thalweg.errors import ArgumentError
-from thalweg.lab import race, store, sweeps
+from thalweg.lab import prepare, race, store, sweeps
 from thalweg.lab.contender import at_rates, rates
 from thalweg.lab.sweeps import run_trials
 from thalweg.ops.losses import cross_entropy, mse_loss
@@ -304,3 +304,40 @@ def _tensor(array):
     from thalweg.problems.base import tensor_of
 
     return tensor_of(array)
+
+
+def test_slow_programs_are_shared_out_and_waited_for(monkeypatch):
+    monkeypatch.setattr(sweeps, "SLOW", 0.0)
+    monkeypatch.setattr("thalweg.compiler.get_num_threads", lambda: 2)
+    told = []
+
+    class Told:
+        def __init__(self, labels):
+            told.append(labels)
+
+        def wait(self):
+            told.append("waited")
+
+        def stop(self):
+            told.append("stopped")
+
+    problem = valley()
+    trials = [(c, 0) for c in contenders(problem, "gd", "momentum", "adam", "adagrad")]
+    found = list(sweeps.swept(problem, trials, lab.Budget(steps=3), 0, compiled=True, prepare=Told))
+    assert [r.contender for r in found] == ["gd-0", "momentum-1", "adagrad-3", "adam-2"]
+    assert told == [["adam-2"], "waited", "stopped"]
+
+
+def test_a_helper_makes_the_programs_that_a_race_needs(tmp_path, monkeypatch):
+    monkeypatch.setenv("THALWEG_CACHE", str(tmp_path / "cache"))
+    what = config(True, "gd", "adam", problem="x1**2 + 5*x2**2 + x1")
+    (tmp_path / "config.toml").write_text(what.to_toml())
+    helper = prepare.Helper(tmp_path / "config.toml", ["adam"])
+    try:
+        helper.wait()
+    finally:
+        helper.stop()
+    made = list((tmp_path / "cache").rglob("*.nbc"))
+    assert made
+    prepare.main([str(tmp_path / "config.toml"), "adam"])
+    assert list((tmp_path / "cache").rglob("*.nbc")) == made  # nothing was left to compile

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from ..problems.base import Problem
 from .config import ProblemSpec, RaceConfig
 from .environment import environment
+from .prepare import Helper
 from .statistics import Summary, goal_for, indistinguishable, summarize
 from .store import Store
 from .sweeps import Alone, How, Note, Trial, alone, swept
@@ -94,13 +95,15 @@ def _elsewhere(spec: ProblemSpec, trial: Alone, budget: Budget, entropy: int) ->
 
 
 def _records(
-    config: RaceConfig, problem: Problem, missing: Sequence[Trial], jobs: int, note: Note | None
+    store: Store, problem: Problem, missing: Sequence[Trial], jobs: int, note: Note | None
 ) -> Iterator[Record]:
     """Run what is missing: first the sweeps, which use every processor by themselves, then the others."""
+    config = store.config
     with _one_thread():
         rest = yield from swept(
-            problem, missing, config.budget, config.entropy, compiled=config.compiled, race=config.trials(), note=note
-        )
+            problem, missing, config.budget, config.entropy, compiled=config.compiled, race=config.trials(), note=note,
+            prepare=partial(Helper, store.path / "config.toml"),
+        )  # fmt: skip
         if jobs == 1:
             yield from alone(problem, rest, config.budget, config.entropy)
     if jobs > 1 and rest:
@@ -129,7 +132,7 @@ def run_race(
     manifest = _manifest(store, problem, command, jobs)
     _state(store, manifest, "running", len(records), len(trials))
     try:
-        for record in _records(config, problem, missing, jobs, note):
+        for record in _records(store, problem, missing, jobs, note):
             store.keep(record)
             records.append(record)
             if progress is not None:

@@ -9,11 +9,12 @@ decided for all trials of a race, so that an interrupted one resumes to the same
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,7 +23,19 @@ from ..problems.base import Array, Instance, Problem, tensor_of
 from .contender import Contender
 from .trial import Budget, Record, Track, evaluation_steps, row_order, run_trial, streams, warm_up
 
-__all__ = ["AS_ASKED", "TOO_SHORT", "Alone", "How", "Note", "Trial", "alone", "run_trials", "swept"]
+__all__ = [
+    "AS_ASKED",
+    "TOO_SHORT",
+    "Alone",
+    "Helper",
+    "How",
+    "Note",
+    "Trial",
+    "alone",
+    "compile_for",
+    "run_trials",
+    "swept",
+]
 
 # Seconds, roughly, on a machine of today. A linear model takes 6 operations for each row and parameter of a step, and
 # compiling its unrolled program takes time for each; beyond LARGE the program has loops instead.
@@ -39,6 +52,7 @@ WIDE_BLOCK = 16  # the same where a trial takes seconds
 LANES = 16  # contenders from which each seed has a sweep of its own, whose trials share the rows of a step
 MEMORY = 1 << 23  # numbers that one call may take or return
 CHECKED_STEPS = 3
+SLOW = 1.5  # seconds: a program that is on disk is there sooner
 
 AS_ASKED = "as asked"
 TOO_SHORT = "too short for compiling to pay"
@@ -55,6 +69,16 @@ class Alone(NamedTuple):
     why: str
 
 
+class Helper(Protocol):
+    """Something that makes programs elsewhere and leaves them on disk."""
+
+    def wait(self) -> None:
+        """Wait until they are made."""
+
+    def stop(self) -> None:
+        """Give up."""
+
+
 class _CannotSweep(Exception):
     """The program of a group could not be made, or is not the eager step."""
 
@@ -69,6 +93,23 @@ class _Group:
     @property
     def batch(self) -> int:
         return self.contenders[0].batch
+
+    @property
+    def labels(self) -> list[str]:
+        return [c.label for c in self.contenders]
+
+    def trials(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Return those of the trials that belong here."""
+        labels = set(self.labels)
+        return [trial for trial in trials if trial[0].label in labels]
+
+
+class _Due(NamedTuple):
+    """A group with the trials that are to be run, and who makes its program if that is not this process."""
+
+    group: _Group
+    missing: list[Trial]
+    helper: Helper | None = None
 
 
 def run_trials(
@@ -109,25 +150,62 @@ def swept(
     compiled: bool | None = None,
     race: Sequence[Trial] | None = None,
     note: Note | None = None,
+    prepare: Callable[[list[str]], Helper] | None = None,
 ) -> Generator[Record, None, list[Alone]]:
-    """Run the trials that are worth a sweep; return the others, in order, with the reason for each."""
+    """Run the trials that are worth a sweep; return the others, in order, with the reason for each.
+
+    `prepare` starts a helper that makes the programs of contenders, one for each; it is asked when compiling takes long.
+    """
     everything = trials if race is None else race
     groups, why = _plan(problem, everything, budget, compiled)
-    for group in groups:
-        labels = {c.label for c in group.contenders}
-        missing = [trial for trial in trials if trial[0].label in labels]
-        if not missing:
-            continue
-        if note is not None:
-            note(f"compiling {group.contenders[0].method}")
-        try:
-            sweep = _Sweep(problem, group, budget, entropy, everything)
-            sweep.check(missing[-1])
-        except _CannotSweep as reason:
-            why.update(dict.fromkeys(labels, str(reason)))
-            continue
-        yield from sweep.records(missing)
+    due = [_Due(group, found) for group in groups if (found := group.trials(trials))]
+    helpers: list[Helper] = []
+    try:
+        while due:
+            group, missing, helper = due.pop(0)
+            name = group.contenders[0].method
+            if note is not None:
+                note(f"compiling {name}" + (f" for {len(missing)} trials" if len(missing) > 1 else ""))
+            if helper is not None:
+                helper.wait()
+            began = perf_counter()
+            try:
+                sweep = _Sweep(problem, group, budget, entropy, everything)
+                sweep.check(missing[-1])
+            except _CannotSweep as reason:
+                why.update(dict.fromkeys(group.labels, str(reason)))
+                continue
+            if prepare is not None and not helpers and due and perf_counter() - began > SLOW:
+                due, helpers = _shared_out(due, prepare)
+            yield from sweep.records(missing)
+    finally:
+        for helper in helpers:
+            helper.stop()
     return [Alone(c, seed, why[c.label]) for c, seed in trials if c.label in why]
+
+
+def compile_for(
+    problem: Problem, race: Sequence[Trial], budget: Budget, entropy: int, compiled: bool | None, labels: Sequence[str]
+) -> None:
+    """Make the programs of the groups that these contenders are in, and leave them on disk."""
+    for group in _plan(problem, race, budget, compiled)[0]:
+        if set(labels) & set(group.labels):
+            with contextlib.suppress(_CannotSweep):
+                _Sweep(problem, group, budget, entropy, race).check(group.trials(race)[-1])
+
+
+def _shared_out(due: list[_Due], prepare: Callable[[list[str]], Helper]) -> tuple[list[_Due], list[Helper]]:
+    """Let helpers, one for each other processor, make a part of the programs; what they make comes last."""
+    from ..compiler import get_num_threads
+
+    parts = min(get_num_threads(), len(due) + 1)
+    ordered, helpers = due[::parts], []
+    for k in range(1, parts):
+        share = due[k::parts]
+        helper = prepare([each.group.labels[0] for each in share])
+        helpers.append(helper)
+        ordered += [each._replace(helper=helper) for each in share]
+    return ordered, helpers
 
 
 @dataclass(frozen=True)
@@ -179,12 +257,10 @@ def _plan(
         group.names.update(k for k, v in settings.items() if v != before[k])
     kept = []
     for group in groups.values():
-        labels = {c.label for c in group.contenders}
-        count = sum(c.label in labels for c, _ in trials)
-        if compiled or _pays(problem, group.batch, budget, count):
+        if compiled or _pays(problem, group.batch, budget, len(group.trials(trials))):
             kept.append(group)
         else:
-            why.update(dict.fromkeys(labels, TOO_SHORT))
+            why.update(dict.fromkeys(group.labels, TOO_SHORT))
     return kept, why
 
 
