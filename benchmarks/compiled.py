@@ -1,11 +1,15 @@
 """The compiled step, loop and sweep against PyTorch and JAX: `python benchmarks/compiled.py [name …]`.
 
 All sides of a row alternate in one process, several rounds; the figure of each is its median, the spread the
-quartiles of the rounds' ratios. Rows whose other side is not installed are left out and named.
+quartiles of the rounds' ratios. Before each side there is a pause: threads of PyTorch wait busily for some milliseconds
+after their work and would take a processor from the side that follows. Rows whose other side is not installed are left
+out and named.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import statistics
 import sys
 import time
@@ -18,6 +22,7 @@ import thalweg as tw
 from thalweg import nn, optim
 
 ROUNDS = 15
+PAUSE = 0.03
 
 
 def alternate(sides: dict[str, Callable[[], Any]], each: int = 1, rounds: int = ROUNDS) -> dict[str, list[float]]:
@@ -29,6 +34,7 @@ def alternate(sides: dict[str, Callable[[], Any]], each: int = 1, rounds: int = 
     for _ in range(rounds):
         for name, run in sides.items():
             times = []
+            time.sleep(PAUSE)
             for _ in range(each):
                 start = time.perf_counter()
                 run()
@@ -204,18 +210,52 @@ def lenet(threads: int) -> None:
     model = lenet_of(nn)
     step = tw.compile(network_step(model, optim.SGD(model.parameters(), lr=0.05), nn.functional.cross_entropy))
     sides: dict[str, Callable[[], Any]] = {"thalweg": lambda: step(x, y)}
+    missing = ""
     if torch is not None:
         torch.set_num_threads(threads)
-        theirs = lenet_of(torch.nn)
-        opt = torch.optim.SGD(theirs.parameters(), lr=0.05)
-        eager = network_step(theirs, opt, torch.nn.functional.cross_entropy)
         tx, ty = torch.tensor(x), torch.tensor(y)
-        sides["PyTorch"] = lambda: eager(tx, ty)
+
+        def torch_side(compiled: bool) -> Callable[[], Any]:
+            theirs = lenet_of(torch.nn)
+            loss_of = lambda scores, y: torch.nn.functional.cross_entropy(scores, y)
+            whole = torch.compile(lambda x, y: loss_of(theirs(x), y)) if compiled else None
+            opt = torch.optim.SGD(theirs.parameters(), lr=0.05)
+
+            def run() -> Any:
+                opt.zero_grad()
+                loss = whole(tx, ty) if whole is not None else loss_of(theirs(tx), ty)
+                loss.backward()
+                opt.step()
+                return loss
+
+            return run
+
+        sides["PyTorch"] = torch_side(False)
+        if any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")):
+            sides["torch.compile"] = torch_side(True)
+        else:
+            missing = "\n    torch.compile: not measured, no C++ compiler"
     found = alternate(sides, each=5)
-    row(f"LeNet, batch 256, SGD, {threads} thread{'s' * (threads > 1)}", found, 0.35)
-    rate = 0.64 / statistics.median(found["thalweg"])
-    print(f"    {rate:.0f} Gflop/s of {matmul_rate(threads):.0f} Gflop/s that a product of matrices reaches")
+    row(f"LeNet, batch 256, SGD, {threads} thread{'s' * (threads > 1)}{missing}", found, 0.35)
+    t = statistics.median(found["thalweg"])
+    work, moved = lenet_work(256)
+    print(
+        f"    {work / t / 1e9:.0f} Gflop/s of {matmul_rate(threads):.0f} Gflop/s that a product of matrices reaches\n"
+        f"    {moved / t / 1e9:.1f} GB/s of {copy_rate():.1f} GB/s that copying reaches, if each activation and each gradient "
+        "of one is written and read once"
+    )
     tw.set_num_threads(2)
+
+
+def lenet_work(batch: int) -> tuple[float, float]:
+    """Return the floating-point operations and the bytes of activations of one training step of LeNet.
+
+    A layer multiplies once for its output, once for the gradient of its weights and once for that of its input, which
+    the first one does not need; each multiplication comes with an addition.
+    """
+    first, others = 6 * 25 * 24 * 24, (16 * 6 * 25 * 8 * 8, 256 * 120, 120 * 84, 84 * 10)
+    elements = 28 * 28 + 6 * 24 * 24 + 6 * 12 * 12 + 16 * 8 * 8 + 16 * 4 * 4 + 120 + 84 + 10
+    return 2 * batch * (2 * first + 3 * sum(others)), batch * elements * 4 * 4
 
 
 def perceptron() -> None:
@@ -286,7 +326,10 @@ def large_adam() -> None:
     found = alternate(sides, each=3)
     row("one Adam step over 8 million float32", found, 1.0)
     rate = 7 * 4 * n / statistics.median(found["thalweg"]) / 1e9
-    print(f"    {rate:.1f} GB/s of {copy_rate():.1f} GB/s that copying reaches")
+    print(
+        f"    {rate:.1f} GB/s of {update_rate():.1f} GB/s that additions alone reach over the same memory (four arrays read, "
+        f"three of them written in place), and of {copy_rate():.1f} GB/s that copying reaches"
+    )
 
 
 # Paths of optimizers
@@ -337,9 +380,28 @@ def copy_rate() -> float:
     return 2 * a.nbytes / min(alternate({"copy": copy}, each=3, rounds=5)["copy"]) / 1e9
 
 
+def update_rate() -> float:
+    """Return the bytes per second of the cheapest loop that reads four arrays and writes three of them."""
+    import numba
+
+    from thalweg.compiler.threads import run_parts
+
+    @numba.njit(nogil=True)
+    def add(g: Any, p: Any, m: Any, v: Any, first: int, last: int) -> None:
+        g, p, m, v = g[first:last], p[first:last], m[first:last], v[first:last]
+        for j in range(len(p)):
+            p[j] += g[j]
+            m[j] += g[j]
+            v[j] += g[j]
+
+    n = 8_000_000
+    arrays = [np.ones(n, np.float32) for _ in range(4)]
+    update = lambda: run_parts(lambda i, j: add(*arrays, i, j), n)
+    return 7 * 4 * n / min(alternate({"update": update}, each=3, rounds=5)["update"]) / 1e9
+
+
 def first_calls() -> None:
     """Time the first call of the compiled LeNet step in fresh processes: an empty cache, then a filled one."""
-    import os
     import subprocess
     import tempfile
 
