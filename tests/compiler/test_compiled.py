@@ -591,3 +591,90 @@ def test_an_interrupted_loop_leaves_consistent_state(as_python: None, monkeypatc
     _, ends = eagerly(ORDER[:8])
     np.testing.assert_allclose(w.detach().numpy(), ends[0], rtol=1e-5, atol=1e-7)
     assert optimizer.state[w]["step"].item() == 8
+
+
+# Schedulers in the function
+
+
+def scheduled(kind: str) -> tuple[Any, Any, Any]:
+    """Return a step that also steps a scheduler, the optimizer and the scheduler."""
+    w = tw.ones(2, requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.1, momentum=0.5, weight_decay=1e-9)
+    kit = optim.lr_scheduler
+    scheduler = {
+        "step": lambda: kit.StepLR(optimizer, 2, 0.5),
+        "cosine": lambda: kit.CosineAnnealingLR(optimizer, 7),
+        "chained": lambda: kit.SequentialLR(
+            optimizer, [kit.LinearLR(optimizer, 0.1, 1.0, 3), kit.ExponentialLR(optimizer, 0.8)], [3]
+        ),
+        "cycle": lambda: kit.OneCycleLR(optimizer, 0.3, 20),
+    }[kind]()
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = (w * w).sum()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        return loss
+
+    return step, optimizer, scheduler
+
+
+@pytest.mark.parametrize("kind", ["step", "cosine", "chained", "cycle"])
+def test_a_scheduler_in_the_function_goes_on(kind: str, as_python: None) -> None:
+    step, optimizer, scheduler = scheduled(kind)
+    want = [step().item() for _ in range(8)]
+    ends = scheduler.last_epoch, optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]
+    step, optimizer, scheduler = scheduled(kind)
+    fast = tw.compile(step)
+    np.testing.assert_allclose([fast().item() for _ in range(8)], want, rtol=1e-6)
+    assert (scheduler.last_epoch, *(optimizer.param_groups[0][k] for k in ("lr", "momentum"))) == ends
+    step, optimizer, scheduler = scheduled(kind)
+    fast = tw.compile(step)
+    np.testing.assert_allclose(fast.loop(steps=5).tolist(), want[:5], rtol=1e-6)
+    assert scheduler.last_epoch == 5
+    before = scheduler.state_dict()
+    swept = fast.sweep(steps=3, weight_decay=[1e-9, 0.1])
+    assert scheduler.state_dict() == before
+    np.testing.assert_allclose(swept.outputs.numpy()[0], want[5:], rtol=1e-6)
+    np.testing.assert_allclose(fast.loop(steps=3).tolist(), want[5:], rtol=1e-6)
+    assert (scheduler.last_epoch, *(optimizer.param_groups[0][k] for k in ("lr", "momentum"))) == ends
+
+
+def test_a_number_that_is_given_stands_above_the_scheduler(as_python: None) -> None:
+    step, optimizer, scheduler = scheduled("step")
+    fast = tw.compile(step)
+    fixed = fast.loop(steps=4, lr=0.1).tolist()
+    assert scheduler.last_epoch == 4
+    step, optimizer, _ = scheduled("step")
+    want = []
+    for _ in range(4):
+        optimizer.param_groups[0]["lr"] = 0.1
+        want.append(step().item())
+    np.testing.assert_allclose(fixed, want, rtol=1e-6)
+
+
+def test_what_a_scheduler_cannot_do_in_a_compiled_function(as_python: None) -> None:
+    step, optimizer, scheduler = scheduled("step")
+    fast = tw.compile(step)
+    with pytest.raises(ArgumentError, match="set by a scheduler"):
+        fast.sweep(steps=4, lr=[0.1, 0.2])
+    assert scheduler.last_epoch == 0
+    with pytest.raises(ArgumentError, match="no setting"):
+        fast.loop(steps=4, speed=2)
+    assert scheduler.last_epoch == 0
+    with pytest.raises(CaptureError, match="Step the scheduler last"):
+        tw.compile(lambda: (step(), step()))()
+    assert (scheduler.last_epoch, optimizer.param_groups[0]["lr"]) == (0, 0.1)
+    plateau = optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+
+    def looks() -> None:
+        plateau.step(step())
+
+    with pytest.raises(CaptureError, match="test_compiled"):
+        tw.compile(looks)()
+
+    optimizer.param_groups[0]["lr"] = 0.1
+    with pytest.raises(CaptureError, match="changed lr"):
+        tw.compile(lambda: (optimizer.step(), optimizer.param_groups[0].update(lr=0.3)))()

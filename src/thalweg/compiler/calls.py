@@ -94,6 +94,9 @@ def settings_of(version: Version, hyper: dict[str, Any], steps: int, who: str) -
     row = version.read_settings()
     stepped = set()
     series: dict[int, Array] = {}
+    if version.captured.schedules:
+        series = changing(version.schedule(steps))
+        stepped |= set(series)
     for name, given in hyper.items():
         for k in _places(version, name, who):
             value = np.asarray(given._data if isinstance(given, TensorBase) else given, np.float64)
@@ -102,6 +105,8 @@ def settings_of(version: Version, hyper: dict[str, Any], steps: int, who: str) -
                 value = value[..., index]
             if value.ndim == 0:
                 row[0, k] = value
+                stepped.discard(k)
+                series.pop(k, None)
             elif value.shape == (steps,):
                 series[k] = value
                 stepped.add(k)
@@ -114,6 +119,11 @@ def settings_of(version: Version, hyper: dict[str, Any], steps: int, who: str) -
         for k, value in series.items():
             row[:, k] = value
     return row, frozenset(stepped)
+
+
+def changing(table: Array) -> dict[int, Array]:
+    """Return the columns of a table that are not the same in every row."""
+    return {k: table[:, k] for k in range(table.shape[1]) if (table[:, k] != table[0, k]).any()}
 
 
 def starts_of(init: Mapping[Any, Any] | None, version: Version) -> dict[int, tuple[Any, Array]]:
@@ -164,8 +174,20 @@ def swept_settings(
     """Return the common settings, those that differ [k, step or 1], and which have one value per step."""
     row = version.read_settings()
     swept: dict[int, Array] = {}
+    scheduled: dict[int, Array] = {}
+    if version.captured.schedules:
+        states = version.schedules()
+        try:
+            scheduled = changing(version.schedule(steps))
+        finally:
+            version.rewind(states, 0)
+        swept = {k: np.broadcast_to(column, (runs, steps)) for k, column in scheduled.items()}
     for name, given in hyper.items():
         for k in _places(version, name, "sweep"):
+            if k in scheduled:
+                raise ArgumentError(
+                    f"sweep: {name} is set by a scheduler in the function; take that out and pass {name} as [k, steps]."
+                )
             value = np.asarray(given._data if isinstance(given, TensorBase) else given, np.float64)
             index = version.settings[k].source[2]
             if index is not None:

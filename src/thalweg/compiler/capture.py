@@ -42,13 +42,14 @@ class Guard:
 class Captured:
     """A program, the conditions under which it holds, and the form of what the function returned."""
 
-    __slots__ = ("decisions", "form", "guards", "program", "shares", "undo", "unfilled")
+    __slots__ = ("decisions", "form", "guards", "program", "schedules", "shares", "undo", "unfilled")
 
     def __init__(self, program: Program, guards: list[Guard], form: Any, undo: Callable[[], None]) -> None:
         self.program = program
         self.guards = guards
         self.form = form
         self.undo = undo  # puts back what the run itself changed
+        self.schedules: list[tuple[Any, Callable[[], None]]] = []  # schedulers that step in each run
         self.unfilled: list[TensorBase] = []  # whose gradient is added to and was not there yet
         self.decisions: list[tuple[Value, bool]] = []  # on settings alone; checked when these change
 
@@ -92,6 +93,9 @@ class Capture:
         self.guards: list[Guard] = []
         self.unfilled: list[TensorBase] = []
         self.decisions: list[tuple[Value, bool]] = []
+        self.schedules: list[tuple[Any, Callable[[], None], Any]] = []  # scheduler, its step, its state before
+        self.scheduled: set[int] = set()  # groups whose schedule has gone on
+        self.groups: list[tuple[dict[str, Any], str, int | None, float]] = []  # settings and what they were
         self.grads: dict[int, tuple[TensorBase, Any, bool]] = {}  # tensor, .grad before, whether cleared first
         self.settings: dict[tuple[int, str, int | None], TensorBase] = {}
         self.draws_before: list[tuple[Any, int]] = []
@@ -291,9 +295,29 @@ class Capture:
         name = type(optimizer).__name__
         self.guards.append(Guard(f"the groups or fixed settings of {name} changed", _groups(optimizer)))
 
+    def scheduler(self, scheduler: Any, step: Callable[[], None]) -> None:
+        """Remember the step of a scheduler, to be repeated after each run."""
+        self.schedules.append((scheduler, step, scheduler.state_dict()))
+        self.scheduled |= {id(group) for group in scheduler.optimizer.param_groups}
+
+    def check_settings(self) -> None:
+        """Refuse numbers of groups that the function changed by itself: later runs would not."""
+        for group, key, index, before in self.groups:
+            now = group[key] if index is None else group[key][index]
+            if id(group) not in self.scheduled and float(now._data if isinstance(now, TensorBase) else now) != before:
+                raise CaptureError(
+                    f"compile: the function changed {key} of an optimizer's group from {before} to {now}, which a compiled "
+                    "run does not repeat. Use a scheduler, change it outside, or pass one value per step to loop()."
+                )
+
     def setting(self, group: dict[str, Any], key: str, at: int | None, kind: type) -> TensorBase:
         """Return the tensor that stands for a number in a group."""
         index = at
+        if id(group) in self.scheduled:
+            raise CaptureError(
+                f"compile: {key} is needed after a scheduler has stepped in the same run, at {user_line()}. Step the "
+                "scheduler last, or outside of the compiled function."
+            )
         known = self.settings.get((id(group), key, index))
         if known is None:
             number = group[key] if index is None else group[key][index]
@@ -301,6 +325,7 @@ class Capture:
                 number = number._data.item()
             known = TensorBase._wrap(np.array(float(number), np.float64))
             self.settings[id(group), key, index] = known
+            self.groups.append((group, key, index, float(number)))
             label = key if index is None else f"{key}[{index}]"
             given = self.add_input("setting", known._data, (group, key, index), label, "s")
             self.enter_array(known._data, given.value, given)
@@ -467,6 +492,7 @@ def capture(fn: Callable[..., Any], args: tuple[Any, ...], tensors: list[TensorB
     enter(outer.replace(recorder=recorder))
     try:
         result = fn(*args)
+        recorder.check_settings()
     except BaseException:
         enter(outer)
         _undo(recorder)
@@ -480,6 +506,7 @@ def capture(fn: Callable[..., Any], args: tuple[Any, ...], tensors: list[TensorB
     undo = _undoing(recorder)
     captured = Captured(recorder.program, recorder.guards, form, undo)
     captured.unfilled = recorder.unfilled
+    captured.schedules = [(scheduler, step) for scheduler, step, _ in recorder.schedules]
     captured.decisions = recorder.decisions
     return captured, result
 
@@ -493,8 +520,11 @@ def _undoing(recorder: Capture) -> Callable[[], None]:
     memory = [(s.array, s.before) for s in recorder.storages if s.before is not None and s.source is not None]
     grads = [(tensor, before) for tensor, before, _ in recorder.grads.values()]
     draws = recorder.draws_before
+    schedules = [(scheduler, before) for scheduler, _, before in reversed(recorder.schedules)]
 
     def undo() -> None:
+        for scheduler, before in schedules:
+            scheduler.load_state_dict(before)
         for array, before in memory:
             np.copyto(array, before)
         for tensor, before in grads:

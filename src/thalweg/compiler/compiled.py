@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -88,6 +89,7 @@ class Compiled:
                 version.big.prepare()
             return result
         results = self._once(version, [t._data for t in tensors])
+        version.go_on()
         return rebuild(version.captured.form, results)
 
     def _once(self, version: Version, arrays: list[Array]) -> list[Any]:
@@ -112,20 +114,30 @@ class Compiled:
         if count == 0:
             raise ArgumentError("loop: at least one step is required, got none.")
         version, _ = self._filled(data, order, "loop")
-        settings, stepped = settings_of(version, hyper, count, "loop")
+        schedules, version.done = version.schedules(), 0
+        try:
+            settings, stepped = settings_of(version, hyper, count, "loop")
+            outs = self._looped(version, data, order, count, settings, stepped)
+        except BaseException:
+            if schedules:
+                version.rewind(schedules, version.done)
+            raise
+        return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
+
+    def _looped(
+        self, version: Version, data: list[Array], order: Array | None, count: int, settings: Array,
+        stepped: frozenset[int],
+    ) -> list[Array]:  # fmt: skip
+        """Run a loop in the fastest way there is for it."""
         if version.small is not None:
-            try:
-                outs = version.small.run(matrices(data), order, count, settings, version.leave, stepped)
-            except NoKernel:
-                outs = None
-            if outs is not None:
-                return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
+            with contextlib.suppress(NoKernel):
+                found: list[Array] = version.small.run(matrices(data), order, count, settings, version.leave, stepped)
+                return found
         whole = version.whole(order is not None, count)
         if whole is not None:
-            outs = whole.loop(matrices(data), order, count, settings, version.leave)
-            return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
-        outs = self._steps(version, data, order, count, settings)
-        return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
+            found = whole.loop(matrices(data), order, count, settings, version.leave)
+            return found
+        return self._steps(version, data, order, count, settings)
 
     def _steps(
         self, version: Version, data: list[Array], order: Array | None, count: int, settings: Array
@@ -145,6 +157,7 @@ class Compiled:
                     outs = [o[0] for o in steps]
                 for kept, out in zip(stacked, outs, strict=True):
                     kept[s] = out
+                version.done = s + 1
                 pause()
         return stacked
 
@@ -287,7 +300,8 @@ class Compiled:
         version = self._latest()
         if version.small is not None:
             return "\n\n".join(version.small.sources.values())
-        return version.big.source
+        wholes = [w.source for w in version.wholes.values() if w is not None]
+        return "\n\n".join(wholes) or version.big.source
 
     def explain(self) -> str:
         """Return what was captured and why again, and what runs where."""

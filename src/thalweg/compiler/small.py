@@ -100,7 +100,7 @@ class SmallProgram:
         order: Array | None,
         steps: int,
         settings: Array,
-        leave: Callable[[list[tuple[Write, Array]]], None],
+        leave: Callable[[list[tuple[Write, Array]], int], None],
         stepped: frozenset[int] = frozenset(),
     ) -> list[Array]:
         """Run `steps` steps; return the results of each, and hand what the last leaves behind to `leave`.
@@ -127,7 +127,7 @@ class SmallProgram:
                 done = last
         finally:
             if done:
-                leave(frame.writes)
+                leave(frame.writes, done)
                 frames.append(frame)
         return [out.reshape((steps, *form)) for out, (form, _, _) in zip(outs, self.results, strict=True)]
 

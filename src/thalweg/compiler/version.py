@@ -37,6 +37,7 @@ class Version:
         self.decided: tuple[Any, ...] | None = None
         self.bases = [(w, w.source) for w in self.program.writes]
         self.cleared = [w.source for w in self.program.writes if w.value is None]
+        self.done = 0  # steps of the latest loop
         self.notes: list[str] = []
         self.small: Any = None
         self.big: Any = None
@@ -123,6 +124,30 @@ class Version:
         """Return the present numbers of the groups, as a row."""
         return np.array([[_number(given.source) for given in self.settings]])
 
+    def schedule(self, steps: int) -> Array:
+        """Let the schedulers go on by `steps`; return the numbers of the groups before each."""
+        rows = np.empty((steps, len(self.settings)))
+        for s in range(steps):
+            rows[s] = self.read_settings()[0]
+            self.go_on()
+        return rows
+
+    def go_on(self) -> None:
+        """Repeat what the schedulers did in the function."""
+        for _, step in self.captured.schedules:
+            step()
+
+    def schedules(self) -> list[tuple[Any, Any]]:
+        """Return the state of every scheduler that steps in the function."""
+        return [(scheduler, scheduler.state_dict()) for scheduler, _ in self.captured.schedules]
+
+    def rewind(self, states: list[tuple[Any, Any]], steps: int) -> None:
+        """Put the schedulers where they were `steps` after the states given."""
+        for scheduler, state in reversed(states):
+            scheduler.load_state_dict(state)
+        for _ in range(steps):
+            self.go_on()
+
     def environment(self) -> dict[int, Array]:
         """Return the present elements of every tensor that the program reads."""
         env = {}
@@ -133,8 +158,9 @@ class Version:
                 env[id(given)] = given.source._grad._data
         return env
 
-    def leave(self, found: list[tuple[Write, Array]]) -> None:
-        """Write what a run left behind into the tensors."""
+    def leave(self, found: list[tuple[Write, Array]], done: int = 1) -> None:
+        """Write what a run of `done` steps left behind into the tensors."""
+        self.done = done
         for write, array in found:
             tensor = write.source
             if write.kind == "tensor":

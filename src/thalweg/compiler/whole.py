@@ -84,7 +84,12 @@ class Whole:
         return any(folder.glob("*.run-*.nbi"))
 
     def loop(
-        self, data: Sequence[Array], order: Array | None, steps: int, settings: Array, leave: Callable[[Left], None]
+        self,
+        data: Sequence[Array],
+        order: Array | None,
+        steps: int,
+        settings: Array,
+        leave: Callable[[Left, int], None],
     ) -> list[Array]:
         """Run the steps of one training; hand what the last complete slice of steps left behind to `leave`."""
         packed = [s.flat(s.now()[None]) for s in self.states]
@@ -103,7 +108,7 @@ class Whole:
                 done = last
         finally:
             if done:
-                leave(self.left(packed))
+                leave(self.left(packed), done)
         return [out[0].reshape((steps, *form)) for out, (form, _, _) in zip(outs, self.results, strict=True)]
 
     def sweep(
@@ -325,7 +330,10 @@ class _Writer:
         """Return the place of element q of a list of known places."""
         step = int(places[1] - places[0]) if len(places) > 1 else 1
         even = np.array_equal(places, places[0] + step * np.arange(len(places)))
-        return f"{places[0]} + q * {step}" if even else f"{self.constant(places)}[q]"
+        if not even:
+            return f"{self.constant(places)}[q]"
+        moved = "q" if step == 1 else f"q * {step}"
+        return f"{places[0]} + {moved}" if places[0] else moved
 
     def copy(self, target: str, to: Array, source: str, at: Array, sign: str = "=") -> list[str]:
         """Return the loop that moves elements between known places; the arrays have ``{}`` where the place belongs."""
@@ -491,6 +499,9 @@ class _Writer:
             step.append(f"    o = order[r * own[{count + 2}], s, b] & 0x7FFFFFFFFFFFFFFF")
             for given in arguments:
                 size = given.value.size // given.value.shape[0]
+                if size == 1:
+                    step.append(f"    x{given.source}[b] = X{given.source}[o, 0]")
+                    continue
                 step.append(f"    for q in range({size}):")
                 step.append(f"        x{given.source}[b * {size} + q] = X{given.source}[o, q]")
         else:

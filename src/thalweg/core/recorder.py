@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .primitive import Primitive
     from .tensor import TensorBase
 
@@ -48,6 +50,9 @@ class Recorder(Protocol):
 
     def optimizer(self, optimizer: Any) -> None:
         """`optimizer` is about to step: its groups decide what follows."""
+
+    def scheduler(self, scheduler: Any, step: Callable[[], None]) -> None:
+        """`scheduler` is about to step: `step` repeats that after other runs of the function."""
 
     def setting(self, group: dict[str, Any], key: str, at: int | None, kind: type) -> TensorBase:
         """Return a 0-d float64 tensor that stands for the number ``group[key]``, or ``group[key][at]``."""

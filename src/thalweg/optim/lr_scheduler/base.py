@@ -8,20 +8,47 @@ loaded in any order.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ...core.inplace import bump
+from ...core.modes import current, enter
 from ...core.tensor import TensorBase
 from ...errors import ArgumentError, DTypeError
 from .._scalars import as_number
 from ..optimizer import Optimizer
 
-__all__ = ["FixedSchedule", "LRScheduler", "RelativeSchedule", "cut_of", "per_group", "rates", "set_rate"]
+__all__ = ["FixedSchedule", "LRScheduler", "RelativeSchedule", "cut_of", "per_group", "rates", "recorded", "set_rate"]
+
+_Step = TypeVar("_Step", bound=Callable[..., None])
+
+
+def recorded(step: _Step) -> _Step:
+    """Tell a recorder, if there is one, that this step of a scheduler belongs to the function that runs.
+
+    What a schedule does to its numbers is Python's work: it is repeated after each run, not recorded. A schedule that
+    asks for a metric reads it under the recorder, which refuses that.
+    """
+
+    @functools.wraps(step)
+    def run(self: Any, *args: Any, **kwargs: Any) -> None:
+        modes = current()
+        if modes.recorder is None or any(isinstance(a, TensorBase) for a in (*args, *kwargs.values())):
+            step(self, *args, **kwargs)
+            return
+        modes.recorder.scheduler(self, functools.partial(run, self, *args, **kwargs))
+        enter(modes.replace(recorder=None))
+        try:
+            step(self, *args, **kwargs)
+        finally:
+            enter(modes)
+
+    return run  # type: ignore[return-value]
 
 
 def set_rate(group: dict[str, Any], lr: Any, key: str = "lr") -> None:
@@ -118,6 +145,7 @@ class LRScheduler:
         if not self._inside:
             warnings.warn("get_lr: for the rates last set, call get_last_lr().", UserWarning, stacklevel=3)
 
+    @recorded
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next step (or, deprecated, to `epoch`) and set its rates."""
         optimizer = self.optimizer

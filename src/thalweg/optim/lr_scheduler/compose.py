@@ -8,10 +8,11 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
+from ...core.tensor import TensorBase
 from ...errors import ArgumentError, DTypeError
 from .._scalars import as_number, check
 from ..optimizer import Optimizer
-from .base import LRScheduler, check_optimizer, cut_of, per_group, rates, set_rate
+from .base import LRScheduler, check_optimizer, cut_of, per_group, rates, recorded, set_rate
 
 __all__ = ["ChainedScheduler", "ReduceLROnPlateau", "SequentialLR"]
 
@@ -70,10 +71,13 @@ class ReduceLROnPlateau(LRScheduler):
             return a < (best * (1 - by) if self.threshold_mode == "rel" else best - by)
         return a > (best * (1 + by) if self.threshold_mode == "rel" else best + by)
 
+    @recorded
     def step(self, metrics: Any = None, epoch: int | None = None) -> None:  # type: ignore[override]
         """Take the metric of a step and cut if it is time."""
         if metrics is None:
             raise DTypeError(f"{type(self).__name__}: step needs the metric, as in step(loss).")
+        if isinstance(metrics, TensorBase):
+            metrics._told("step")
         value = float(as_number(metrics))
         if epoch is not None:
             warnings.warn(
@@ -201,6 +205,7 @@ class SequentialLR(_Composed):
         first._initial_step()
         self._last_lr = first.get_last_lr()
 
+    @recorded
     def step(self, metrics: Any = None) -> None:
         """Go on to the next step; `metrics` is for a plateau."""
         self.last_epoch += 1
@@ -236,6 +241,7 @@ class ChainedScheduler(_Composed):
         self._take(schedulers, optimizer)
         self._last_lr = rates(self.optimizer)
 
+    @recorded
     def step(self, metrics: Any = None) -> None:
         """Step every part; `metrics` is for a plateau."""
         for scheduler in self._schedulers:

@@ -9,7 +9,7 @@ from ...errors import ArgumentError
 from .. import schedules
 from .._scalars import as_number, check
 from ..optimizer import Optimizer
-from .base import FixedSchedule, check_optimizer, load_functions, per_group, saved_functions, set_rate
+from .base import FixedSchedule, check_optimizer, load_functions, per_group, recorded, saved_functions, set_rate
 
 __all__ = ["CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR"]
 
@@ -40,6 +40,7 @@ class CosineAnnealingWarmRestarts(FixedSchedule):
     def _value(self, t: int, k: int, base: float) -> float:
         return schedules.cosine_restarts(t, base, self.T_0, self.T_mult, self.eta_min)
 
+    @recorded
     def step(self, epoch: float | None = None) -> None:
         """Go on to the next step, or to `epoch`, which may be a fraction and may go back."""
         if epoch is None:
