@@ -40,6 +40,7 @@ def classifier(kind: str = "plain", seed: int = 0) -> tuple[Any, Any, Any]:
     tw.manual_seed(seed)
     model = nn.Sequential(nn.Linear(4, 9), nn.Tanh(), nn.Linear(9, 3))
     optimizer = optim.Adam(model.parameters(), lr=0.02)
+    noise = tw.Generator().manual_seed(7)
     shift = tw.tensor(np.linspace(-1, 1, 4).astype(np.float32))
 
     def step(x: Any, y: Any) -> Any:
@@ -48,7 +49,11 @@ def classifier(kind: str = "plain", seed: int = 0) -> tuple[Any, Any, Any]:
         if kind == "moves":
             x = tw.cat([x[:, 1:], x[:, :1].flip(0)], 1) + tw.stack([shift, shift.roll(1)])[1]
             x = x[:, [2, 0, 3, 1]]
+        if kind == "draws":
+            x = nn.functional.dropout(x, 0.3)
         out = model(x)
+        if kind == "draws":
+            out = out + 0.1 * tw.rand(8, 3, generator=noise) * tw.rand(3)
         if kind == "moves":
             out = out.T.reshape(3, -1).T
         loss = nn.functional.cross_entropy(out, y, reduction="sum" if kind == "accumulates" else "mean")
@@ -70,7 +75,7 @@ def one_by_one(kind: str, lr: Any = None, order: Any = ORDER) -> tuple[list[Any]
     return losses, model
 
 
-@pytest.mark.parametrize("kind", ["plain", "accumulates", "moves"])
+@pytest.mark.parametrize("kind", ["plain", "accumulates", "moves", "draws"])
 def test_a_loop_equals_its_steps(kind: str, as_python: None) -> None:
     want, model = one_by_one(kind)
     step, fast_model, _ = classifier(kind)
@@ -82,6 +87,33 @@ def test_a_loop_equals_its_steps(kind: str, as_python: None) -> None:
     for a, b in zip(fast_model.parameters(), model.parameters(), strict=True):
         np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_a_loop_draws_what_its_steps_draw_and_goes_on_from_there(as_python: None) -> None:
+    want, _ = one_by_one("draws")
+    after = tw.rand(2)
+    fast = tw.compile(classifier("draws")[0])
+    losses = [
+        *fast.loop(X, CLASSES, order=ORDER[:4])["loss"].tolist(),
+        *fast.loop(X, CLASSES, order=ORDER[4:])["loss"].tolist(),
+    ]
+    np.testing.assert_allclose(losses, want, rtol=1e-5)
+    assert tw.rand(2).tolist() == after.tolist()
+    step, _, _ = classifier("draws")
+    found = tw.compile(step).sweep(X, CLASSES, order=ORDER, lr=[0.02, 0.02, 0.01])
+    np.testing.assert_allclose(found.outputs["loss"].numpy()[:2], [want, want], rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 3, 4, 7, 8, 9, 100])
+def test_uniform_numbers_are_the_generators(size: int, dtype: Any) -> None:
+    from thalweg.compiler.kernels.draws import uniform
+    from thalweg.ops.random import _uniform
+
+    for seed, call in ((0, 0), (5, 3), (2**63 + 11, 12345)):
+        out = np.zeros(size, dtype)
+        uniform(out, size, np.array([seed], np.uint64).view(np.int64)[0], call)
+        assert np.array_equal(out, _uniform((size,), dtype, seed, call))
 
 
 @pytest.mark.parametrize("unrolled", [False, True])

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import index, nll
+from ..ops import index, nll, random
 from .cache import Kernel, load
 from .items import Other, Product
 from .memory import Root, flat_form
@@ -32,7 +32,9 @@ _MOVES = {"view", "permute", "transpose", "t", "cat", "stack", "flip", "roll", "
 _PUTS = {index._slice_back: index._slice, index._index_back: index._index}  # what puts back, and what took
 _SECONDS = 0.05  # between two looks at Ctrl-C, about
 _NO_ORDER = np.zeros((1, 1, 1), np.int64)
-_PRODUCTS = "from thalweg.compiler.kernels.product import dots, multiply, pack\n"
+_KERNELS = """from thalweg.compiler.kernels.product import dots, multiply, pack
+from thalweg.compiler.kernels.draws import uniform
+"""
 
 Left = list[tuple[Write, Array]]
 
@@ -73,6 +75,7 @@ class Whole:
         self.work = writer.work
         self.states = writer.states
         self.constants = writer.constants
+        self.generators = writer.generators
         self.results = [(v.shape, v.dtype, v.size) for v in plan.program.results]
         self.kernel: Kernel = load(self.source, inner=tuple(plan.named.values()))["run"]
 
@@ -107,6 +110,8 @@ class Whole:
                     each *= 2
                 done = last
         finally:
+            for generator, count in self.generators:
+                generator.call += count * done
             if done:
                 leave(self.left(packed), done)
         return [out[0].reshape((steps, *form)) for out, (form, _, _) in zip(outs, self.results, strict=True)]
@@ -142,7 +147,9 @@ class Whole:
         strides = np.array(
             [*own, int(len(settings) > 1), int(settings.shape[1] > 1), int(len(rows) > 1)], np.int64
         )  # 0: shared
-        return (*packed, *self.constants, np.ascontiguousarray(settings), rows, *data, *outs, strides, bad)
+        places = [n & 0xFFFFFFFFFFFFFFFF for g, _ in self.generators for n in (g.seed_value, g.call)]
+        draws = np.array(places or [0], np.uint64).view(np.int64)
+        return (*packed, *self.constants, np.ascontiguousarray(settings), draws, rows, *data, *outs, strides, bad)
 
     def left(self, packed: list[Array], whole: bool = False) -> Left:
         """Return what the runs left behind; of the first run alone, or of all."""
@@ -174,6 +181,13 @@ class _Writer:
         self.scratch: dict[int, str] = {}  # id of a flat buffer
         self.head: list[str] = []
         self.extra = 0
+        self.drawn = [op for op in self.program.operations if op.draws]
+        self.generators: list[tuple[Any, int]] = []  # with the number of draws of a step
+        for op in self.drawn:
+            generator = op.params[-1].generator
+            if all(g is not generator for g, _ in self.generators):
+                count = sum(o.params[-1].generator is generator for o in self.drawn)
+                self.generators.append((generator, count))
         self.name_inputs()
         self.ends = self.last_things()
         self.items = self.body()
@@ -308,7 +322,7 @@ class _Writer:
     def other(self, op: Operation) -> list[str]:
         name = op.primitive.name
         if op.draws:
-            raise NoKernel("a random draw")
+            return self.draw(op)
         sizes = sum(v.size for v in (*op.inputs, *op.outputs) if isinstance(v, Value))
         if name in _MOVES and sizes <= _MOVED:
             return self.moved(op)
@@ -325,6 +339,24 @@ class _Writer:
         for axis, (n, s) in enumerate(zip(value.shape, place.strides, strict=True)):
             at += (np.arange(n) * s).reshape((-1, *(1,) * (len(value.shape) - axis - 1)))
         return at.reshape(-1)
+
+    def draw(self, op: Operation) -> list[str]:
+        """Draw uniform numbers: the call of the generator is counted by steps."""
+        if op.primitive is not random._uniform_draw:
+            raise NoKernel(f"{op.primitive.name} draws other than uniform numbers")
+        out = op.outputs[0]
+        generator, at = op.params[-1].generator, self.drawn.index(op)
+        k = next(n for n, (g, _) in enumerate(self.generators) if g is generator)
+        before = sum(o.params[-1].generator is generator for o in self.drawn[:at])
+        name, place = self.operand(out)
+        if (
+            place.offset
+            or out.size != self.plan.roots[out].size
+            or self.plan.roots[out].order != tuple(range(len(out.shape)))
+        ):
+            raise NoKernel("a draw into memory of another order")
+        self.work += 8 * out.size
+        return [f"uniform({name}, {out.size}, D[{2 * k}], D[{2 * k + 1}] + s * {self.generators[k][1]} + {before})"]
 
     def each(self, places: Array) -> str:
         """Return the place of element q of a list of known places."""
@@ -478,7 +510,7 @@ class _Writer:
         """Return the source of the loops and of the function."""
         arguments = self.program.of_kind("argument")
         names = [
-            *(f"S{k}" for k in range(len(self.states))), *(f"C{k}" for k in range(len(self.constants))), "H", "order",
+            *(f"S{k}" for k in range(len(self.states))), *(f"C{k}" for k in range(len(self.constants))), "H", "D", "order",
             *(f"X{i.source}" for i in arguments), *(f"R{k}" for k in range(len(self.program.results))), "own", "bad",
             "first_run", "last_run", "first", "last",
         ]  # fmt: skip
@@ -510,4 +542,4 @@ class _Writer:
                 step.append(f"    x{given.source}[q] = X{given.source}[s, q]")
         during, after = self.ends
         lines += [f"            {x}" for x in [*step, *self.items, *during, *after]]
-        return "\n\n".join([_PRODUCTS, *self.plan.texts, "\n".join(lines) + "\n"])
+        return "\n\n".join([_KERNELS, *self.plan.texts, "\n".join(lines) + "\n"])
