@@ -125,22 +125,62 @@ def test_both_forms_of_convolution_have_the_same_infinities(monkeypatch, case, n
             np.testing.assert_array_equal(np.isnan(a), np.isnan(z), err_msg=form)
 
 
+POOLINGS = [
+    ("window", (6, 8), (2, 2), (2, 2), (0, 0), (1, 1), (3, 4)),  # each place in one window
+    ("window", (7, 6), (2, 2), (2, 2), (0, 0), (1, 1), (3, 3)),  # a place in none
+    ("window", (7, 6), (3, 2), (2, 2), (1, 1), (1, 1), (4, 4)),  # places in several
+    ("window", (9,), (2,), (1,), (1,), (2,), (9,)),
+    ("window", (3, 4, 5), (2, 1, 3), (1, 2, 1), (0, 0, 1), (1, 1, 1), (2, 2, 5)),
+    ("window", (18, 17), (17, 16), (1, 1), (0, 0), (1, 1), (2, 2)),  # more places than a byte numbers
+    ("adaptive", (7, 5), (3, 2)),
+]
+
+
+@pytest.mark.parametrize("n", [16, 17, 33])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_both_forms_of_max_pooling_agree(monkeypatch, dtype):
-    x = np.random.default_rng(0).standard_normal((32, 3, 7, 6)).astype(dtype)
-    x[0, 0, 2, 2] = np.nan
+@pytest.mark.parametrize("plan", POOLINGS, ids=str)
+def test_both_forms_of_max_pooling_agree(monkeypatch, plan, dtype, n):
+    x = np.random.default_rng(0).standard_normal((n, 3, *plan[1])).astype(dtype).round(1)
+    x[0, 0].reshape(-1)[7] = np.nan
     x[1, 1] = -np.inf
-    plan = ("window", (7, 6), (3, 2), (2, 2), (1, 1), (1, 1), (4, 4))
+    g = np.random.default_rng(1).standard_normal((n, 3, *plan[-1])).astype(dtype)
 
     def call():
-        best, at = _pool_arrays.largest(x, plan)
-        return best, _pool_arrays.put(best, at, (7, 6)), at.astype(dtype)
+        found = []
+        for floor in (-np.inf, 0.0):
+            best, which = _pool_arrays.largest(x, plan, floor)
+            found += [best, _pool_arrays.put(g, which, plan), _pool_arrays.places(which, plan)]
+        return found
 
     first, second = _both(monkeypatch, call)
-    for a, b in zip(first[:2], second[:2], strict=True):
-        assert a.dtype == b.dtype == dtype
-        np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(np.delete(first[2], 0, 0), np.delete(second[2], 0, 0))
+    laid = x
+    for x in (_inner(laid), _sliced(laid)):
+        for a, b in zip(second, call(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    for a, b in zip(first, second, strict=True):
+        assert a.dtype == b.dtype
+        if a.dtype == dtype:
+            _agree([a], [b], dtype)
+        else:
+            np.testing.assert_array_equal(a, b)
+
+
+def test_max_pooling_does_not_depend_on_the_number_of_threads(monkeypatch):
+    monkeypatch.setattr(_pool_arrays, "ENOUGH", 0)
+    before = threads.get_num_threads()
+    for plan in POOLINGS[:3]:
+        x = np.random.default_rng(0).standard_normal((19, 5, *plan[1]))
+        found = []
+        try:
+            for count in (1, 2, 3):
+                threads.set_num_threads(count)
+                best, which = _pool_arrays.largest(x, plan)
+                found.append((best, which, _pool_arrays.put(best, which, plan)))
+        finally:
+            threads.set_num_threads(before)
+        for other in found[1:]:
+            for a, b in zip(found[0], other, strict=True):
+                np.testing.assert_array_equal(a, b)
 
 
 def test_results_do_not_depend_on_repetition(monkeypatch):

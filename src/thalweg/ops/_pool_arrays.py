@@ -10,7 +10,7 @@ import numpy as np
 
 from ._conv_arrays import kernels
 
-__all__ = ["average", "average_back", "largest", "put", "table", "take"]
+__all__ = ["average", "average_back", "largest", "pick", "place", "places", "put", "table", "take"]
 
 Plan = tuple[Any, ...]  # ("window", sizes, kernel, stride, padding, dilation, out) or ("adaptive", sizes, out)
 
@@ -47,17 +47,27 @@ def table(plan: Plan) -> Any:
 
 
 def _kernel(n: int, size: int, dtype: Any) -> Any:
-    if n < 16 or size < ENOUGH or dtype.kind != "f" or kernels() is None:
+    if n < 16 or size < ENOUGH or dtype not in (np.float32, np.float64) or kernels() is None:
         return None
     from ..compiler.kernels import pool  # upwards, hence here: see kernels()
 
     return pool
 
 
+@functools.lru_cache(maxsize=128)
+def _covered(plan: Plan) -> tuple[Any, bool]:
+    """Return how many places of each window are inside, and whether every place is in exactly one window."""
+    windows = table(plan)
+    inside = windows[windows >= 0]
+    return (windows >= 0).sum(1), len(inside) == prod(plan[1]) == len(np.unique(inside))
+
+
 def _inner(x: Any) -> Any:
     """Return [sample, channel, *dims] as contiguous [channel, place, sample]."""
-    turned = np.ascontiguousarray(np.moveaxis(x, 0, -1))
-    return turned.reshape(x.shape[1], -1, x.shape[0])
+    turned = np.moveaxis(x, 0, -1)
+    if x.flags.c_contiguous and x.flags.writeable and not turned.flags.c_contiguous and x.dtype.kind == "f":
+        return kernels().inner(x.reshape(*x.shape[:2], -1))
+    return np.ascontiguousarray(turned).reshape(x.shape[1], -1, x.shape[0])
 
 
 def _outer(a: Any, sizes: tuple[int, ...]) -> Any:
@@ -65,42 +75,62 @@ def _outer(a: Any, sizes: tuple[int, ...]) -> Any:
     return np.moveaxis(a.reshape(a.shape[0], *sizes, a.shape[2]), -1, 0)
 
 
-def largest(x: Any, plan: Plan) -> tuple[Any, Any]:
-    """Return the largest element of each window and its flat place."""
+def largest(x: Any, plan: Plan, floor: float = -np.inf) -> tuple[Any, Any]:
+    """Return the largest element of each window, at least `floor`, and its number in the window (the first at ties)."""
     windows, out = table(plan), plan[-1]
     n, c = x.shape[:2]
+    small = np.uint8 if windows.shape[1] <= 256 else np.int32
     pool = _kernel(n, x.size, x.dtype)
     if pool is not None:
         best = np.empty((c, len(windows), n), x.dtype)
-        at = np.empty(best.shape, np.int64)
-        pool.max_pool(_inner(x), windows, best, at)
-        return _outer(best, out), _outer(at, out)
-    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    flat = x.reshape(n, c, -1)
-    seen = np.where(windows >= 0, flat[:, :, windows], x.dtype.type(lowest))
-    which = seen.argmax(-1)
-    at = windows[np.arange(len(windows)), which]
-    return np.take_along_axis(flat, at, 2).reshape(n, c, *out), at.reshape(n, c, *out)
+        which = np.empty(best.shape, small)
+        pool.max_pool(_inner(x), windows, _covered(plan)[0], floor, best, which)
+        return _outer(best, out), _outer(which, out)
+    lowest = floor if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    seen = np.where(windows >= 0, x.reshape(n, c, -1)[:, :, windows], x.dtype.type(lowest))
+    if floor > -np.inf:
+        np.maximum(seen, x.dtype.type(floor), out=seen)
+    found = seen.argmax(-1)
+    best = np.take_along_axis(seen, found[..., None], -1)
+    return best.reshape(n, c, *out), found.astype(small).reshape(n, c, *out)
 
 
-def take(x: Any, at: Any) -> Any:
+def places(which: Any, plan: Plan) -> Any:
+    """Return the flat places of the elements with these numbers in their windows."""
+    windows, shape = table(plan), which.shape
+    return windows[np.arange(len(windows)), which.reshape(*shape[:2], -1)].reshape(shape)
+
+
+def take(x: Any, which: Any, plan: Plan) -> Any:
+    """Return the elements with these numbers in their windows."""
+    return pick(x, places(which, plan))
+
+
+def put(g: Any, which: Any, plan: Plan) -> Any:
+    """Return zeros with g added at the elements with these numbers in their windows: the transpose of :func:`take`."""
+    n, sizes = g.shape[0], plan[1]
+    pool = _kernel(n, n * g.shape[1] * prod(sizes), g.dtype)
+    if pool is not None:
+        out = np.empty((g.shape[1], prod(sizes), n), g.dtype)
+        counts, once = _covered(plan)
+        pool.put(_inner(g), _inner(which), table(plan), counts, out, once)
+        return _outer(out, sizes)
+    return place(g, places(which, plan), sizes)
+
+
+def pick(x: Any, at: Any) -> Any:
     """Return the elements at flat places `at`."""
     n, c = x.shape[:2]
     return np.take_along_axis(x.reshape(n, c, -1), at.reshape(n, c, -1), 2).reshape(at.shape)
 
 
-def put(g: Any, at: Any, sizes: tuple[int, ...]) -> Any:
+def place(g: Any, at: Any, sizes: tuple[int, ...]) -> Any:
     """Return zeros of [sample, channel, *sizes] with g added at flat places `at`."""
     n, c = g.shape[:2]
-    pool = _kernel(n, g.size, g.dtype)
-    if pool is not None:
-        out = np.empty((c, prod(sizes), n), g.dtype)
-        pool.put(_inner(g), _inner(at), out)
-        return _outer(out, sizes)
     size = prod(sizes)
     start = np.arange(n * c, dtype=np.int64)[:, None] * size
-    places = (at.reshape(n * c, -1) + start).reshape(-1)
-    total = np.bincount(places, weights=g.reshape(-1), minlength=n * c * size)
+    spots = (at.reshape(n * c, -1) + start).reshape(-1)
+    total = np.bincount(spots, weights=g.reshape(-1), minlength=n * c * size)
     return total.astype(g.dtype).reshape(n, c, *sizes)
 
 

@@ -23,19 +23,21 @@ __all__ = [
     "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d",
 ]  # fmt: skip
 
-_take: Primitive = Primitive(
-    "pool_take", arrays.take, [lambda g, at, x_shape: _put(g, at, x_shape[2:]), None], linear=True
+_take: Primitive = Primitive("pool_take", arrays.take, [lambda g, which, plan: _put(g, which, plan), None], linear=True)
+_put: Primitive = Primitive(
+    "pool_put", arrays.put, [lambda gg, which, plan: _take(gg, which, plan), None], linear=True, arity=2
 )
-_put: Primitive = Primitive("pool_put", arrays.put, [lambda gg, at: _take(gg, at), None], linear=True, arity=2)
+_places: Primitive = Primitive("pool_places", arrays.places, [None])
 
 
 def _largest(name: str, backward: str) -> Primitive:
     return Primitive(
         name,
         arrays.largest,
-        [lambda g, at, x_shape: _put(g[0], at, x_shape[2:])],
-        outputs=("out", "at"),
+        [lambda g, which, plan: _put(g[0], which, plan)],
+        outputs=("out", "which"),
         backward=backward,
+        names=("x", "plan"),  # and a floor, which only the compiler gives
     )
 
 
@@ -99,10 +101,13 @@ def _plan(
 
 
 def _max_pooled(x: Any, plan: arrays.Plan, primitive: Primitive, batched: bool, indices: bool) -> Any:
-    out, at = apply(primitive, (x,), (plan,))
+    out, which = apply(primitive, (x,), (plan,))
     if not batched:
-        out, at = out.squeeze(0), at.squeeze(0)
-    return (out, at) if indices else out
+        out = out.squeeze(0)
+    if not indices:
+        return out
+    at: Any = apply(_places, (which,), (plan,))
+    return out, at if batched else at.squeeze(0)
 
 
 def _max_pool(
@@ -344,8 +349,12 @@ def _placed(g: Any, at: Any, sizes: tuple[int, ...]) -> Any:
 
 
 _unpool: Primitive = Primitive(
-    "max_unpool", _placed, [lambda gg, at: _take(gg, at), None], arity=2, backward="MaxUnpool2DBackward0"
+    "max_unpool", _placed, [lambda gg, at: _pick(gg, at), None], arity=2, backward="MaxUnpool2DBackward0"
 )
+_pick: Primitive = Primitive(
+    "unpool_take", arrays.pick, [lambda g, at, x_shape: _place(g, at, x_shape[2:]), None], linear=True
+)
+_place: Primitive = Primitive("unpool_put", arrays.place, [lambda gg, at: _pick(gg, at), None], linear=True, arity=2)
 
 
 def max_unpool1d(

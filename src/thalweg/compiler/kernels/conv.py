@@ -8,8 +8,7 @@ multiplied. Two layouts are read:
 - *rows*: ``[channel, *dims, sample]`` as it lies, where a row of outputs is one run, for few samples and stride 1.
 
 One output is computed by one task in a fixed order, and sums over samples are divided into parts that do not depend
-on the number of threads, hence neither do results. The tiles are written as LLVM's vector instructions, because a
-compiler's own vectorization keeps the totals in memory; they are in this file, which Numba's cache watches.
+on the number of threads, hence neither do results.
 """
 
 from __future__ import annotations
@@ -17,126 +16,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic
 
 from ..threads import run_parts
+from .vectors import BITS, BYTES, arguments, cgutils, whole
 
-__all__ = ["BYTES", "TAPS", "correlate", "weight_gradient"]
+__all__ = ["BYTES", "TAPS", "correlate", "inner", "weight_gradient"]
 
-BYTES = 64  # of the neighbouring samples, or elements of a row, in one tile: sixteen or eight
 TALL = 6  # output channels in one tile of a convolution: with two vectors each, twelve totals of sixteen registers
 TAPS = 3  # taps in one tile of a weight gradient, times up to four output channels
 EACH = 64  # pieces of a sum at a time, which stay in the nearest cache
 PARTS = 16  # partial weight gradients, whatever the number of threads
-BITS = 256  # of one vector; where the machine's are shorter LLVM takes several
-
-cgutils: Any = _cgutils
-_FLAGS = ("contract", "nsz")  # a product may be fused with the sum that it goes into
-_I32, _I64 = ir.IntType(32), ir.IntType(64)
-
-
-def _whole(value: int) -> Any:
-    return ir.Constant(_I64, value)
-
-
-class _Vectors:
-    """Writes instructions on vectors of one type of number."""
-
-    def __init__(self, builder: Any, real: Any, width: int) -> None:
-        self.builder = builder
-        self.size = BITS // width  # numbers in a vector
-        self.align = width // 8
-        self.type = ir.VectorType(real, self.size)
-        self.none = ir.Constant(self.type, ir.Undefined)
-
-    def shifts(self) -> range:
-        """Return where the vectors of one tile begin."""
-        return range(0, BYTES // self.align, self.size)
-
-    def number(self, pointer: Any, index: Any, shift: int = 0) -> Any:
-        """Load one number."""
-        return self.builder.load(self.builder.gep(pointer, [self.moved(index, shift)]))
-
-    def moved(self, index: Any, shift: int) -> Any:
-        return self.builder.add(index, _whole(shift)) if shift else index
-
-    def spread(self, number: Any) -> Any:
-        """Return a vector of one number, many times."""
-        one = self.builder.insert_element(self.none, number, _I32(0))
-        return self.builder.shuffle_vector(one, self.none, ir.Constant(ir.VectorType(_I32, self.size), [0] * self.size))
-
-    def place(self, pointer: Any, index: Any, shift: int) -> Any:
-        at = self.builder.gep(pointer, [self.moved(index, shift)])
-        return self.builder.bitcast(at, self.type.as_pointer())
-
-    def load(self, pointer: Any, index: Any, shift: int = 0, count: Any = None) -> Any:
-        """Load a vector; or those of its elements whose number is below `count`, and zeros."""
-        at = self.place(pointer, index, shift)
-        if count is None:
-            return self.builder.load(at, align=self.align)
-        numbers = ir.Constant(ir.VectorType(_I64, self.size), [shift + k for k in range(self.size)])
-        zeros = ir.Constant(ir.VectorType(_I32, self.size), [0] * self.size)
-        one = self.builder.insert_element(ir.Constant(numbers.type, ir.Undefined), count, _I32(0))
-        mask = self.builder.icmp_signed("<", numbers, self.builder.shuffle_vector(one, one, zeros))
-        kind = ir.FunctionType(self.type, [at.type, _I32, mask.type, self.type])
-        name = f"llvm.masked.load.v{self.size}f{8 * self.align}.p0"
-        load = cgutils.get_or_insert_function(self.builder.module, kind, name)
-        return self.builder.call(load, [at, _I32(self.align), mask, ir.Constant(self.type, [0.0] * self.size)])
-
-    def store(self, value: Any, pointer: Any, index: Any, shift: int = 0) -> None:
-        self.builder.store(value, self.place(pointer, index, shift), align=self.align)
-
-    def total(self) -> Any:
-        """Return a place for a vector of zeros, which LLVM keeps in a register."""
-        place = cgutils.alloca_once(self.builder, self.type)
-        self.builder.store(ir.Constant(self.type, [0.0] * self.size), place)
-        return place
-
-    def add_product(self, total: Any, x: Any, y: Any) -> None:
-        product = self.builder.fmul(x, y, flags=_FLAGS)
-        self.builder.store(self.builder.fadd(self.builder.load(total), product, flags=_FLAGS), total)
-
-    def joined(self, values: list[Any]) -> Any:
-        """Return the sum of vectors."""
-        total = values[0]
-        for value in values[1:]:
-            total = self.builder.fadd(total, value)
-        return total
-
-    def transposed(self, rows: list[Any]) -> list[Any]:
-        """Return the columns of a square of vectors: its blocks beside the diagonal change places, large ones first."""
-        rows = list(rows)
-        d = self.size // 2
-        while d:
-            for i in (k for k in range(self.size) if not k & d):
-                pick = [[j if not j & d else self.size + j - d for j in range(self.size)]]
-                pick.append([j + d if not j & d else self.size + j for j in range(self.size)])
-                masks = [ir.Constant(ir.VectorType(_I32, self.size), some) for some in pick]
-                rows[i], rows[i + d] = (self.builder.shuffle_vector(rows[i], rows[i + d], mask) for mask in masks)
-            d //= 2
-        return rows
-
-    def sum(self, value: Any) -> Any:
-        """Return the sum of a vector's numbers, halves first."""
-        half = self.size // 2
-        while half:
-            upper = ir.Constant(ir.VectorType(_I32, self.size), [(half + k) % self.size for k in range(self.size)])
-            value = self.builder.fadd(value, self.builder.shuffle_vector(value, self.none, upper))
-            half //= 2
-        return self.builder.extract_element(value, _I32(0))
-
-
-def _arguments(context: Any, builder: Any, signature: Any, args: Any) -> tuple[_Vectors, list[Any]]:
-    """Return a writer, and the arguments with pointers for arrays."""
-    real = signature.args[0].dtype
-    given = [
-        context.make_array(t)(context, builder, a).data if isinstance(t, types.Array) else a
-        for t, a in zip(signature.args, args, strict=True)
-    ]
-    return _Vectors(builder, context.get_value_type(real), real.bitwidth), given
 
 
 def _tile(rows: int) -> Any:
@@ -160,49 +51,49 @@ def _tile(rows: int) -> Any:
 
 
 def _write_tile(rows: int, context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    vectors, given = _arguments(context, builder, signature, args)
+    vectors, given = arguments(context, builder, signature, args)
     x, at, step, channels, taps, first, last, w, w_at, w_step, b, b_at, out, out_at, out_step = given
     shifts = vectors.shifts()
     several = 4 // rows if rows < 3 else 1  # taps with totals of their own, which hide the time of one addition
     totals = [[[vectors.total() for _ in range(several)] for _ in shifts] for _ in range(rows)]
 
     def add(x_at: Any, mine: Any, tap: Any, k: int) -> None:
-        entry = builder.shl(vectors.moved(tap, k), _whole(1))
+        entry = builder.shl(vectors.moved(tap, k), whole(1))
         source = builder.add(x_at, vectors.number(taps, entry))
-        weight = builder.add(mine, builder.mul(vectors.number(taps, entry, 1), _whole(rows)))
+        weight = builder.add(mine, builder.mul(vectors.number(taps, entry, 1), whole(rows)))
         loaded = [vectors.load(x, source, shift) for shift in shifts]
         for r, row in enumerate(totals):
             factor = vectors.spread(vectors.number(w, weight, r))
             for total, some in zip(row, loaded, strict=True):
                 vectors.add_product(total[k], factor, some)
 
-    groups = builder.sdiv(builder.sub(last, first), _whole(several))
-    rest = builder.add(first, builder.mul(groups, _whole(several)))
+    groups = builder.sdiv(builder.sub(last, first), whole(several))
+    rest = builder.add(first, builder.mul(groups, whole(several)))
     with cgutils.for_range(builder, channels) as channel:
         x_at = builder.add(at, builder.mul(channel.index, step))
         mine = builder.add(w_at, builder.mul(channel.index, w_step))
         if several > 1:
             with cgutils.for_range(builder, groups) as group:
-                tap = builder.add(first, builder.mul(group.index, _whole(several)))
+                tap = builder.add(first, builder.mul(group.index, whole(several)))
                 for k in range(several):
                     add(x_at, mine, tap, k)
         with cgutils.for_range(builder, last, rest if several > 1 else first) as one:
             add(x_at, mine, one.index, 0)
     for r, row in enumerate(totals):
-        target = builder.add(out_at, builder.mul(out_step, _whole(r)))
+        target = builder.add(out_at, builder.mul(out_step, whole(r)))
         start = vectors.spread(vectors.number(b, b_at, r))
         for total, shift in zip(row, shifts, strict=True):
             vectors.store(vectors.joined([start, *map(builder.load, total)]), out, target, shift)
     return context.get_dummy_value()
 
 
-def _sums(rows: int, whole: bool = True) -> Any:
+def _sums(rows: int, full: bool = True) -> Any:
     """Return the function that adds to the gradients of `rows` output channels times TAPS taps.
 
     It takes the input and where it begins in it; a list of pieces (where in the input, where in g, how long) and
     which of them; the taps and which of them is the first; g, where its first channel begins, and the distance
     between channels; the totals, where they begin, and the distance between channels. Pieces are BYTES long, or, if
-    not `whole`, shorter.
+    not `full`, shorter.
     """
 
     @intrinsic  # type: ignore[untyped-decorator]
@@ -212,31 +103,31 @@ def _sums(rows: int, whole: bool = True) -> Any:
     ) -> Any:  # fmt: skip
         i = types.int64
         signature = types.void(x, i, pieces, i, i, taps, i, g, i, i, out, i, i)
-        return signature, lambda *given: _write_sums(rows, whole, *given)
+        return signature, lambda *given: _write_sums(rows, full, *given)
 
     return sums
 
 
-def _write_sums(rows: int, whole: bool, context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    vectors, given = _arguments(context, builder, signature, args)
+def _write_sums(rows: int, full: bool, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    vectors, given = arguments(context, builder, signature, args)
     x, at, pieces, first, last, taps, tap, g, g_at, g_step, out, out_at, out_step = given
     shifts = vectors.shifts()
     several = 2 if rows < 3 else 1  # more totals hide the time that one addition takes
     totals = [[[vectors.total() for _ in range(several)] for _ in range(TAPS)] for _ in range(rows)]
     offsets = [vectors.number(taps, tap, t) for t in range(TAPS)]
     with cgutils.for_range(builder, last, first) as piece:
-        entry = builder.mul(piece.index, _whole(3))
+        entry = builder.mul(piece.index, whole(3))
         x_from = builder.add(at, vectors.number(pieces, entry))
         g_from = builder.add(g_at, vectors.number(pieces, entry, 1))
-        length = None if whole else vectors.number(pieces, entry, 2)
+        length = None if full else vectors.number(pieces, entry, 2)
         for k, shift in enumerate(shifts):
             right = [vectors.load(x, builder.add(x_from, offset), shift, length) for offset in offsets]
             for r in range(rows):  # totals, three vectors of x and one of g: sixteen registers
-                left = vectors.load(g, builder.add(g_from, builder.mul(g_step, _whole(r))), shift, length)
+                left = vectors.load(g, builder.add(g_from, builder.mul(g_step, whole(r))), shift, length)
                 for t in range(TAPS):
                     vectors.add_product(totals[r][t][k % several], left, right[t])
     for r in range(rows):
-        target = builder.add(builder.add(out_at, builder.mul(out_step, _whole(r))), tap)
+        target = builder.add(builder.add(out_at, builder.mul(out_step, whole(r))), tap)
         for t in range(TAPS):
             total = vectors.sum(vectors.joined([builder.load(some) for some in totals[r][t]]))
             place = builder.gep(out, [vectors.moved(target, t)])
@@ -246,14 +137,14 @@ def _write_sums(rows: int, whole: bool, context: Any, builder: Any, signature: A
 
 _tile1, _tile2, _tile3, _tile4, _tile5, _tile6 = (_tile(k) for k in range(1, TALL + 1))
 _sums1, _sums2, _sums3, _sums4 = (_sums(k) for k in range(1, 5))
-_sums_rest = _sums(1, whole=False)
+_sums_rest = _sums(1, full=False)
 
 
 def _write_copy(typing: Any, x: Any, at: Any, out: Any, to: Any) -> Any:
     """Copy BYTES: without a loop, so that many copies wait for memory together."""
 
     def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vectors, (source, at, target, to) = _arguments(context, builder, signature, args)
+        vectors, (source, at, target, to) = arguments(context, builder, signature, args)
         for shift in vectors.shifts():
             vectors.store(vectors.load(source, at, shift), target, to, shift)
         return context.get_dummy_value()
@@ -269,9 +160,9 @@ def _write_turn(typing: Any, x: Any, at: Any, apart: Any, where: Any, place: Any
     """
 
     def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vectors, (source, at, apart, where, place, target, to, lanes) = _arguments(context, builder, signature, args)
+        vectors, (source, at, apart, where, place, target, to, lanes) = arguments(context, builder, signature, args)
         n = vectors.size
-        rows = [vectors.load(source, builder.add(at, builder.mul(apart, _whole(k)))) for k in range(n)]
+        rows = [vectors.load(source, builder.add(at, builder.mul(apart, whole(k)))) for k in range(n)]
         for k, row in enumerate(vectors.transposed(rows)):
             shift = builder.mul(vectors.number(where, place, k), lanes)
             vectors.store(row, target, builder.add(to, shift))
@@ -295,20 +186,26 @@ def _pack(
     for c in range(channels):
         start = (channel + c) * each + sample * by_sample
         to = c * places * lanes
-        p, whole = 0, count - count % tile
+        p, most = 0, count - count % tile
         if by_sample == 1:
-            for m in range(0, whole, tile):
+            for m in range(0, most, tile):
                 for p in range(n):
                     _copy(x, start + p * by_place + m, out, to + where[p] * lanes + m)
             p = n
         else:
             while p <= n - square:
-                for m in range(0, whole, square):
+                for m in range(0, most, square):
                     _turn(x, start + p + m * by_sample, by_sample, where, p, out, to + m, lanes)
                 p += square
         for m in range(lanes):
-            for q in range(p if m < whole else 0, n):
+            for q in range(p if m < most else 0, n):
                 out[to + where[q] * lanes + m] = x[start + q * by_place + m * by_sample] if m < count else 0
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def _inner(x: Any, lies: Any, where: Any, n: int, out: Any, start: int, stop: int) -> None:
+    for c in range(start, stop):
+        _pack(x, lies, c, 0, n, where, n, out[c * lies[3] * n :], 1)
 
 
 @njit(error_model="numpy", cache=True)
@@ -439,6 +336,19 @@ def _tiled(w: Any) -> tuple[Any, Any]:
     flat = w.reshape(groups, rows, -1).swapaxes(1, 2)
     parts = [flat[:, :, tiles[k] : tiles[k + 1]].reshape(groups, -1) for k in range(count)]
     return np.concatenate(parts, 1).reshape(-1), tiles
+
+
+def inner(x: Any) -> Any:
+    """Return contiguous [sample, channel, place] as contiguous [channel, place, sample]."""
+    n, channels, places = x.shape
+    out = np.empty((channels, places, n), x.dtype)
+    given: tuple[Any, ...] = (
+        x.reshape(-1), (places, 1, channels * places, places), np.arange(places), n, out.reshape(-1),
+    )  # fmt: skip
+    run: Any = _inner
+    run(*given, 0, 0)  # compiles before threads start
+    run_parts(lambda start, stop: run(*given, start, stop), channels)
+    return out
 
 
 def correlate(x: Any, lies: Any, where: Any, table: Any, w: Any, b: Any, out: Any, length: int) -> None:

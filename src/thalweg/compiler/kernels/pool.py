@@ -1,63 +1,172 @@
-"""Pooling with the batch innermost: windows are compared for many samples at once."""
+"""Pooling with the batch innermost: the windows of many samples are compared at once, in registers.
+
+Beside the largest element goes its number within the window, which is small; places follow from it and the table of
+windows.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 from ..threads import run_parts
+from .vectors import BYTES, arguments, cgutils
 
 __all__ = ["max_pool", "put"]
 
 
+def _write_best(
+    typing: Any, x: Any, at: Any, apart: Any, windows: Any, first: Any, last: Any, floor: Any, out: Any, which: Any, to: Any
+) -> Any:  # fmt: skip
+    """Write the largest of `floor` and some places of x, and its number, for BYTES of neighbouring samples.
+
+    It takes x, where the samples begin in it and the distance between places; the windows and which part of them;
+    the least result; the two outputs, and where these samples lie in them.
+    """
+
+    def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vectors, given = arguments(context, builder, signature, args)
+        x, at, apart, windows, first, last, floor, out, which, to = given
+        lane = ir.IntType(8 * vectors.align)
+        numbers = ir.VectorType(lane, vectors.size)
+        none = ir.Constant(numbers, [0] * vectors.size)
+        shifts = vectors.shifts()
+        best = [vectors.total() for _ in shifts]
+        chosen = [cgutils.alloca_once(builder, numbers) for _ in shifts]
+        for value, number in zip(best, chosen, strict=True):
+            builder.store(vectors.spread(floor), value)
+            builder.store(none, number)
+        with cgutils.for_range(builder, last, first) as loop:
+            source = builder.add(at, builder.mul(vectors.number(windows, loop.index), apart))
+            k = builder.sub(loop.index, first)
+            k = builder.trunc(k, lane) if vectors.align < 8 else k
+            k = vectors.spread(k)
+            for value, number, shift in zip(best, chosen, shifts, strict=True):
+                v = vectors.load(x, source, shift)
+                wins = builder.fcmp_ordered(">", v, builder.load(value))
+                wins = builder.or_(wins, builder.fcmp_unordered("uno", v, v))  # NaN wins
+                builder.store(builder.select(wins, v, builder.load(value)), value)
+                builder.store(builder.select(wins, k, builder.load(number)), number)
+        small = ir.VectorType(ir.IntType(signature.args[8].dtype.bitwidth), vectors.size)
+        for value, number, shift in zip(best, chosen, shifts, strict=True):
+            vectors.store(builder.load(value), out, to, shift)
+            place = builder.gep(which, [vectors.moved(to, shift)])
+            narrow = builder.load(number)
+            if small.element.width < lane.width:
+                narrow = builder.trunc(narrow, small)
+            builder.store(narrow, builder.bitcast(place, small.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(x, i, i, windows, i, i, x.dtype, out, which, i), write
+
+
+def _putting(add: bool) -> Any:
+    """Return the function that writes (or adds) BYTES of neighbouring samples to where they were chosen, zeros elsewhere.
+
+    It takes g, the numbers in the window, and where these samples begin in both; the windows and which part of them;
+    the output, where the samples begin in it, and the distance between places.
+    """
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def put(
+        typing: Any, g: Any, which: Any, at: Any, windows: Any, first: Any, last: Any, out: Any, to: Any, apart: Any
+    ) -> Any:
+        i = types.int64
+        return types.void(g, which, i, windows, i, i, out, i, i), lambda *given: _write_put(add, *given)
+
+    return put
+
+
+def _write_put(add: bool, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    vectors, (g, which, at, windows, first, last, out, to, apart) = arguments(context, builder, signature, args)
+    small = ir.VectorType(ir.IntType(signature.args[1].dtype.bitwidth), vectors.size)
+    zeros = ir.Constant(vectors.type, [0.0] * vectors.size)
+    given, numbers = [], []
+    for shift in vectors.shifts():
+        place = builder.gep(which, [vectors.moved(at, shift)])
+        given.append(vectors.load(g, at, shift))
+        numbers.append(builder.load(builder.bitcast(place, small.as_pointer()), align=1))
+    with cgutils.for_range(builder, last, first) as loop:
+        target = builder.add(to, builder.mul(vectors.number(windows, loop.index), apart))
+        k = vectors.spread(builder.trunc(builder.sub(loop.index, first), small.element))
+        for shift, x, number in zip(vectors.shifts(), given, numbers, strict=True):
+            some = builder.select(builder.icmp_unsigned("==", number, k), x, zeros)
+            if add:
+                some = builder.fadd(vectors.load(out, target, shift), some)
+            vectors.store(some, out, target, shift)
+    return context.get_dummy_value()
+
+
+_best: Any = intrinsic(_write_best)
+_set, _add = _putting(False), _putting(True)
+
+
 @njit(error_model="numpy", nogil=True, cache=True)
-def _max_pool(x: Any, windows: Any, out: Any, at: Any, start: int, stop: int) -> None:
-    """`windows` lists, for each output place, the places of its window (-1: outside)."""
-    _, places, n = out.shape
+def _max_pool(
+    x: Any, places: int, windows: Any, counts: Any, width: int, floor: Any, out: Any, which: Any, n: int, start: int, stop: int
+) -> None:  # fmt: skip
+    tile = BYTES // x.itemsize
     for task in range(start, stop):
-        c = task // places
-        place = task - c * places
-        best, where = out[c, place], at[c, place]
-        started = False
-        for k in range(windows.shape[1]):
-            source = windows[place, k]
-            if source < 0:
-                continue
-            row = x[c, source]
-            if not started:
-                started = True
-                for m in range(n):
-                    best[m] = row[m]
-                    where[m] = source
-            else:
-                for m in range(n):
-                    v = row[m]
-                    b = best[m]
-                    wins = (v > b) | (v != v)
-                    best[m] = v if wins else b
-                    where[m] = source if wins else where[m]
+        c = task // len(counts)
+        place = task - c * len(counts)
+        i = place * width
+        for m in range(0, n, tile):
+            lane = min(m, n - tile)  # the last samples overlap those before them
+            at = c * places * n + lane
+            _best(x, at, n, windows, i, i + counts[place], floor, out, which, task * n + lane)
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def _put(g: Any, at: Any, out: Any, start: int, stop: int) -> None:
-    _, places, n = g.shape
-    for c in range(start, stop):
-        mine = out[c]
-        mine[:] = 0
-        for place in range(places):
-            row, where = g[c, place], at[c, place]
-            for m in range(n):
-                mine[where[m], m] += row[m]
+def _put(
+    g: Any, which: Any, windows: Any, counts: Any, width: int, out: Any, places: int, n: int, once: bool, start: int, stop: int
+) -> None:  # fmt: skip
+    """If each place is in one window (`once`) tasks are windows, and nothing need be 0 before; else channels."""
+    tile = BYTES // g.itemsize
+    whole = n - n % tile
+    for task in range(start, stop):
+        if once:
+            c = task // len(counts)
+            i = (task - c * len(counts)) * width
+            for m in range(0, n, tile):
+                lane = min(m, n - tile)  # the last samples overlap those before them
+                j = i + counts[i // width]
+                _set(g, which, task * n + lane, windows, i, j, out, c * places * n + lane, n)
+            continue
+        for m in range(task * places * n, (task + 1) * places * n):
+            out[m] = 0
+        for place in range(len(counts)):
+            source, i = (task * len(counts) + place) * n, place * width
+            for m in range(0, whole, tile):
+                _add(g, which, source + m, windows, i, i + counts[place], out, task * places * n + m, n)
+            for m in range(whole, n):
+                if which[source + m] < counts[place]:
+                    out[(task * places + windows[i + which[source + m]]) * n + m] += g[source + m]
 
 
-def max_pool(x: Any, windows: Any, out: Any, at: Any) -> None:
-    """Write the largest element of each window, and its place, for ``x[channel, place, sample]``."""
-    _max_pool(x, windows, out, at, 0, 0)  # compiles before threads start
-    run_parts(lambda start, stop: _max_pool(x, windows, out, at, start, stop), out.shape[0] * out.shape[1])
+def max_pool(x: Any, windows: Any, counts: Any, floor: float, out: Any, which: Any) -> None:
+    """Write the largest element of each window and `floor`, and its number in it, for ``x[channel, place, sample]``.
+
+    `windows` lists the places of each window, of which the first `counts` are inside.
+    """
+    flat, n = windows.reshape(-1), x.shape[2]
+    given: tuple[Any, ...] = (
+        x.reshape(-1), x.shape[1], flat, counts, windows.shape[1], x.dtype.type(floor), out.reshape(-1), which.reshape(-1), n,
+    )  # fmt: skip
+    run: Any = _max_pool
+    run(*given, 0, 0)  # compiles before threads start
+    run_parts(lambda start, stop: run(*given, start, stop), out.shape[0] * out.shape[1])
 
 
-def put(g: Any, at: Any, out: Any) -> None:
-    """Write ``out[c, at[c, p, n], n] += g[c, p, n]`` into zeros."""
-    _put(g, at, out, 0, 0)  # compiles before threads start
-    run_parts(lambda start, stop: _put(g, at, out, start, stop), len(g))
+def put(g: Any, which: Any, windows: Any, counts: Any, out: Any, once: bool) -> None:
+    """Write the transpose of choosing: each ``g[channel, window, sample]`` at its place, zeros elsewhere."""
+    flat, n = windows.reshape(-1), g.shape[2]
+    given: tuple[Any, ...] = (
+        g.reshape(-1), which.reshape(-1), flat, counts, windows.shape[1], out.reshape(-1), out.shape[1], n, once,
+    )  # fmt: skip
+    run: Any = _put
+    run(*given, 0, 0)  # compiles before threads start
+    run_parts(lambda start, stop: run(*given, start, stop), g.shape[0] * (g.shape[1] if once else 1))

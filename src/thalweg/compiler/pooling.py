@@ -1,0 +1,102 @@
+"""What comes before a pooling moves behind it, where there are fewer elements; nothing else changes, NaN and infinity included.
+
+The largest element of max(x, 0) is the larger of 0 and the largest element of x, and a gradient that is masked and
+then put back to its place is the gradient put back and then masked.
+"""
+
+from __future__ import annotations
+
+from ..core.moves import CAST, IMPLICIT_CAST
+from .program import Operation, Program, Value
+
+__all__ = ["relu_in_pools", "sums_before_pools"]
+
+_POOLS = ("max_pool2d", "max_pool3d")
+
+
+def _users(program: Program) -> dict[Value, list[Operation]]:
+    found: dict[Value, list[Operation]] = {v: [] for op in program.operations for v in op.outputs}
+    for op in program.operations:
+        for x in op.inputs:
+            if isinstance(x, Value) and op not in found.setdefault(x, []):
+                found[x].append(op)
+    return found
+
+
+def relu_in_pools(program: Program) -> Program:
+    """Let poolings compute the maximum with 0 of what they read, and mask gradients before they are put back."""
+    users, wanted = _users(program), program.wanted()
+    makers = {v: op for op in program.operations for v in op.outputs}
+    new: dict[Operation, list[Operation]] = {}
+    for op in program.operations:
+        if op.primitive.name != "relu" or op.outputs[0] in wanted:
+            continue
+        pools = [u for u in users[op.outputs[0]] if u.primitive.name in _POOLS and len(u.params) == 1]
+        masks = [u for u in users[op.outputs[0]] if u not in pools]
+        if len(pools) != 1:
+            continue
+        pool = pools[0]
+        chains = _masked(masks, op.outputs[0], pool.outputs[1], users, makers, wanted)
+        if chains is None:
+            continue
+        new[op] = []
+        new[pool] = [Operation(pool.primitive, op.inputs, (*pool.params, 0.0), pool.outputs, pool.line)]
+        for mask, cast, put, product in chains:
+            new[mask] = new[cast] = new[put] = []
+            new[product] = _mask_first(pool.outputs[0], mask, cast, put, product)
+    if not new:
+        return program
+    return program.with_operations(o for op in program.operations for o in new.get(op, [op]))
+
+
+def _masked(
+    masks: list[Operation], x: Value, which: Value, users: dict[Value, list[Operation]],
+    makers: dict[Value, Operation], wanted: set[Value],
+) -> list[tuple[Operation, Operation, Operation, Operation]] | None:  # fmt: skip
+    """Return the operations of each gradient: ``x > 0``, as numbers, put back, times; None if there are others."""
+    found = []
+    for mask in masks:
+        if mask.primitive.name != "gt" or mask.inputs != (x, 0) or mask.outputs[0] in wanted:
+            return None
+        for cast in users[mask.outputs[0]]:
+            if cast.primitive.forward not in (CAST.forward, IMPLICIT_CAST.forward) or cast.outputs[0] in wanted:
+                return None
+            for product in users[cast.outputs[0]]:
+                others = [v for v in product.inputs if v is not cast.outputs[0]]
+                put = makers.get(others[0]) if len(others) == 1 and isinstance(others[0], Value) else None
+                if product.primitive.name != "mul" or put is None or put.primitive.name != "pool_put":
+                    return None
+                lone = users[put.outputs[0]] == [product] and put.outputs[0] not in wanted
+                if not lone or put.inputs[1] is not which or put.outputs[0].dtype != product.outputs[0].dtype:
+                    return None
+                found.append((mask, cast, put, product))
+    return found
+
+
+def _mask_first(pooled: Value, mask: Operation, cast: Operation, put: Operation, product: Operation) -> list[Operation]:
+    name = product.outputs[0].name
+    above = Value(f"{name}_1", pooled.shape, mask.outputs[0].dtype)
+    number = Value(f"{name}_2", pooled.shape, cast.outputs[0].dtype)
+    masked = Value(f"{name}_3", pooled.shape, product.outputs[0].dtype)
+    return [
+        Operation(mask.primitive, (pooled, 0), mask.params, (above,), mask.line),
+        Operation(cast.primitive, (above,), cast.params, (number,), cast.line),
+        Operation(product.primitive, (put.inputs[0], number), product.params, (masked,), product.line),
+        Operation(put.primitive, (masked, *put.inputs[1:]), put.params, product.outputs, put.line),
+    ]
+
+
+def sums_before_pools(program: Program) -> Program:
+    """Sum gradients before they are put back to their places among zeros."""
+    makers = {v: op for op in program.operations for v in op.outputs}
+    kept = []
+    for op in program.operations:
+        x = op.inputs[0] if op.primitive.name == "sum" else None
+        put = makers.get(x) if isinstance(x, Value) else None
+        if put is None or put.primitive.name != "pool_put":
+            kept.append(op)
+            continue
+        if set(range(2, len(put.outputs[0].shape))) <= set(op.params[0]):
+            op = Operation(op.primitive, put.inputs[:1], op.params, op.outputs, op.line)
+        kept.append(op)
+    return program.with_operations(kept)
