@@ -345,3 +345,23 @@ def test_parameters_that_share_memory_are_updated_one_after_the_other(monkeypatc
             optimizer.step()
         found.append([memory.copy(), *everything(optimizer, params)])
     assert_same(*found)
+
+
+class Divides(optim.Adam):
+    """A rule whose arithmetic of numbers has no result at the second step."""
+
+    elementwise = True
+
+    @staticmethod
+    def update(x, g, state, s, t):
+        return x - s.lr / (t - 2) * g, state
+
+
+def test_numbers_without_a_result_fail_as_in_a_plain_step(as_python):
+    (p,) = params_of([np.ones(3)], np.float32)
+    give_gradients([p], 0)
+    optimizer = Divides([p], lr=0.1)
+    optimizer.step()
+    assert None not in _large._loops.values()
+    with pytest.raises(ZeroDivisionError):
+        optimizer.step()

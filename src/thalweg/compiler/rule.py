@@ -1,23 +1,23 @@
 """An elementwise rule as one loop over memory, for arrays of any length: what large eager optimizer steps run.
 
-The rule is captured once, on a few elements. What it does with numbers alone (bias corrections, say) is evaluated by
-NumPy at each call; the rest is one loop, which reads and writes every array once. Unlike other loops it has no
-freedom in rounding: it gives the same elements as NumPy, operation by operation.
+The rule is captured once, on a few elements. What it does with numbers alone (bias corrections, say) becomes a function
+of Python numbers; the rest is one loop, which reads and writes every array once. Unlike other loops it has no freedom
+in rounding: it gives the same elements as NumPy, operation by operation.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..core.moves import EXPAND
+from ..core.moves import CAST, EXPAND, IMPLICIT_CAST
 from ..core.tensor import TensorBase
 from ..errors import CaptureError
 from .cache import load
 from .capture import capture
-from .interpret import arguments_of
 from .nest import Operand, write_nest
 from .passes import optimize
 from .program import Array, Operation, Program, Value
@@ -68,11 +68,11 @@ class Rule:
             raise CaptureError("a rule must depend on its arguments alone.")
         self._numbers = [i.value for i in program.of_kind("setting")]
         scalars, elements = self._parted(program)
-        self._steps = [_prepared(op) for op in scalars]
         count = kinds[0]
         self.results = dict(zip(left[count:], program.results[count:], strict=True))
         self._check_results()
         self._loop(elements, dict(zip(left[:count], program.results[:count], strict=True)), dtypes)
+        self._function(scalars)
 
     def _parted(self, program: Program) -> tuple[list[Operation], list[Operation]]:
         """Return the operations on numbers, and those on elements."""
@@ -80,7 +80,7 @@ class Rule:
         known = {*self._numbers, *(v for v in self._start if v.shape == ())}
         for op in program.operations:
             values = [x for x in op.inputs if isinstance(x, Value)]
-            if all(v in known for v in values) and [o.shape for o in op.outputs] == [()] and op.primitive.arity >= 0:
+            if all(v in known for v in values) and [o.shape for o in op.outputs] == [()]:
                 scalars.append(op)
                 known.update(op.outputs)
             elif op.outputs[0].shape == (_FEW,) and op.primitive.forward is not EXPAND.forward and not op.draws:
@@ -120,7 +120,7 @@ class Rule:
             places[value] = Operand(at[name], 0, (1,))
             self.written.append(name)
         nest = write_nest(elements, (_FEW,), (0,), places, {writes[name] for name in self.written})
-        by_root = dict(enumerate([*dtypes, *self._cells]))
+        by_root = dict(enumerate([*((False, name) for name in dtypes), *((True, k) for k in range(len(self._cells)))]))
         self._order = [by_root[root] for root in nest.roots]
         self.source = nest.text("run")
         # Without the notes, which name shapes, the code is the same for every rule that computes the same.
@@ -128,20 +128,31 @@ class Rule:
         self._kernel = load(nest.text("run"), fast=False)["run"]
         self._kernel.prepare(nest.dtypes)
 
-    def numbers(self, settings: list[float]) -> dict[Value, Any]:
-        """Return everything that depends on numbers alone."""
-        values = dict(self._start)
-        values.update(zip(self._numbers, map(np.asarray, settings), strict=True))
-        for forward, args, places, params, out in self._steps:
-            given = args.copy()
-            for k, x in places:
-                given[k] = values[x]
-            values[out] = forward(*given, *params)
-        return values
+    def _function(self, scalars: list[Operation]) -> None:
+        """Write the function of numbers: from settings to what the loop takes and to new numbers."""
+        wanted = [*self._cells, *self.results.values()]
+        constants = {v: self._start[v].item() for v in self._start if v.shape == ()}
+        arguments = ", ".join(v.name for v in self._numbers)
+        lines = [f"    {op.outputs[0].name} = {_on_numbers(op)}" for op in scalars]
+        text = "\n".join([f"def numbers({arguments}):", *lines, f"    return [{', '.join(v.name for v in wanted)}]"])
+        space = {"math": math, "maximum": _maximum, "minimum": _minimum} | {v.name: c for v, c in constants.items()}
+        exec(compile(text, "<numbers of a rule>", "exec"), space)
+        self.source = f"{text}\n\n\n{self.source}"
+        self._of_numbers: Any = space["numbers"]
 
-    def job(self, arrays: dict[Any, Array], numbers: dict[Value, Any]) -> Job:
+    def numbers(self, settings: list[float]) -> tuple[list[Array], dict[Any, float]] | None:
+        """Return what the loop takes besides arrays, and the new numbers; None where Python's arithmetic has no result."""
+        try:
+            found = self._of_numbers(*settings)
+        except (ArithmeticError, ValueError):
+            return None
+        count = len(self._cells)
+        cells = [np.array([x], v.dtype) for x, v in zip(found[:count], self._cells, strict=True)]
+        return cells, dict(zip(self.results, found[count:], strict=True))
+
+    def job(self, arrays: dict[Any, Array], cells: list[Array]) -> Job:
         """Return the call that gives the written arrays their new elements; all are contiguous and of one length."""
-        args = [numbers[x].reshape(1) if isinstance(x, Value) else arrays[x].reshape(-1) for x in self._order]
+        args = [cells[x] if of_cells else arrays[x].reshape(-1) for of_cells, x in self._order]
         return self._kernel.function, args, next(iter(arrays.values())).size
 
 
@@ -158,8 +169,23 @@ def run_jobs(jobs: list[Job]) -> None:
     run_parts(part, count, None if count >= _PAYS else 1)
 
 
-def _prepared(op: Operation) -> tuple[Any, list[Any], list[tuple[int, Value]], tuple[Any, ...], Value]:
-    """Return how to run an operation on numbers: its forward, its arguments, and which values go where in them."""
-    ones = [np.ones(x.shape, x.dtype) if isinstance(x, Value) else x for x in op.inputs]
-    places = [(k, x) for k, x in enumerate(op.inputs) if isinstance(x, Value)]
-    return op.primitive.forward, list(arguments_of(op, ones)), places, op.params, op.outputs[0]
+def _on_numbers(op: Operation) -> str:
+    """Return an operation on numbers as an expression of Python."""
+    inputs = [x.name if isinstance(x, Value) else f"({x!r})" for x in op.inputs]
+    if op.primitive.forward in (CAST.forward, IMPLICIT_CAST.forward):
+        if op.outputs[0].dtype.kind != "f":
+            raise NoKernel(f"{op!r} makes no floating number")
+        return inputs[0]  # rounded where the loop takes it
+    kernel = getattr(op.primitive, "kernel", None)
+    if kernel is None or op.params or any(x in ("(inf)", "(-inf)", "(nan)") for x in inputs):
+        raise NoKernel(f"{op!r} has no expression")
+    text: str = kernel.format(*inputs)
+    return text
+
+
+def _maximum(x: float, y: float) -> float:
+    return y if y > x or y != y else x
+
+
+def _minimum(x: float, y: float) -> float:
+    return y if y < x or y != y else x

@@ -107,9 +107,12 @@ class Large:
         ]
         if self.last[0] is not loop or self.last[1] != now:
             self.last = loop, now, loop.rule.numbers(now)
-        self.jobs.append(loop.rule.job(arrays, self.last[2]))
+        if self.last[2] is None:
+            return None
+        cells, new = self.last[2]
+        self.jobs.append(loop.rule.job(arrays, cells))
         self.places += places
-        return {key: self.last[2][value] for key, value in loop.rule.results.items()}
+        return dict(new)
 
     def run(self) -> None:
         """Do what waits: side by side, unless parameters share memory."""
