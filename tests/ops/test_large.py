@@ -7,7 +7,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.ops import _index_arrays as arrays
-from thalweg.ops import _kernels, gather, reduce, scan, softmax
+from thalweg.ops import _kernels, diagonals, gather, reduce, scan, softmax
 from thalweg.ops import index as ix
 
 pytest.importorskip("numba")
@@ -191,3 +191,59 @@ def test_running_sums_and_products(monkeypatch, shape, axis, dtype):
         with np.errstate(over="ignore", invalid="ignore"):
             near_one = np.exp(x / 50)
         close(monkeypatch, lambda x=near_one: scan._cumprod_forward(x, axis), 1e-4)
+
+
+def test_sums_of_many_numbers():
+    rng = np.random.default_rng(0)
+    for shape in ((1 << 17,), (200_003,), (1000, 150), (70, 2000), (3, 50_000), (40, 80, 50)):
+        x = rng.standard_normal(shape).astype(np.float32)
+        exactly = x.astype(np.float64)
+        for dims in (None, -1, 0):
+            for keepdim in (False, True):
+                found = tw.sum(tw.tensor(x), dims, keepdim).numpy()
+                expected = exactly.sum(dims, keepdims=keepdim)
+                assert found.dtype == np.float32
+                assert found.shape == expected.shape
+                np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-3)
+                np.testing.assert_allclose(
+                    tw.mean(tw.tensor(x), dims, keepdim), exactly.mean(dims, keepdims=keepdim), atol=1e-6
+                )
+    x[0, 0, 0] = np.inf
+    assert tw.sum(tw.tensor(x)) == np.inf
+    x[1, 0, 0] = np.nan
+    assert np.isnan(tw.sum(tw.tensor(x)).item())
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (2, 150, 130), (130, 300)])
+def test_triangles_of_large_matrices(shape):
+    x = np.arange(1, np.prod(shape) + 1).reshape(shape)
+    for k in (-1000, -70, -1, 0, 3, 64, 1000):
+        np.testing.assert_array_equal(diagonals._lower(x, k), np.tril(x, k))
+        np.testing.assert_array_equal(diagonals._upper(x, k), np.triu(x, k))
+
+
+def test_the_gradient_of_a_large_slice():
+    g = np.random.default_rng(0).standard_normal((70, 1000))
+    for key in (slice(3, 73), slice(0, 70), slice(-70, None), slice(None, 70)):
+        shape = (73 if key != slice(0, 70) else 70, 1000)
+        expected = np.zeros(shape)
+        expected[key] = g
+        np.testing.assert_array_equal(ix._slice_back_forward(g, (key, Ellipsis), shape), expected)
+
+
+def test_long_work_is_shared_between_threads(monkeypatch):
+    from thalweg.compiler import threads
+
+    x = np.random.default_rng(0).standard_normal((50, 40)).astype(np.float32)
+    index = np.random.default_rng(0).integers(0, 40, (50, 40))
+
+    def call():
+        return softmax._softmax_forward(x, 1) + arrays.along(x, index, 1) + scan.running_sum(x, 0)
+
+    monkeypatch.setattr(_kernels, "ENOUGH", 0)
+    alone = call()
+    monkeypatch.setattr(threads, "SHARED", 0)
+    monkeypatch.setattr(threads, "_count", [3])
+    np.testing.assert_array_equal(call(), alone)
+    with pytest.raises(IndexError):
+        arrays.picked(x.reshape(-1), index + 5000)

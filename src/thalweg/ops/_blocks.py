@@ -28,23 +28,29 @@ def blocks_of(x: Any, axes: tuple[int, ...]) -> list[slice]:
 
 
 def each_block(x: Any, axes: tuple[int, ...], work: Callable[[slice], None]) -> None:
-    """Call ``work(block)`` for every block; blocks are independent, so the result does not depend on threads."""
+    """Call ``work(block)`` for every block; blocks are independent, so the result does not depend on threads.
+
+    Whichever thread is free takes the next block, so one that wakes late is not waited for.
+    """
     blocks = blocks_of(x, axes)
+    following = iter(blocks)
+
+    def take() -> None:
+        for block in following:
+            work(block)
+
     threads = min(_threads(), len(blocks))
     if threads < 2 or x.size < WORTH_A_THREAD:
-        _do(work, blocks)
+        take()
         return
-    parts = [blocks[k * len(blocks) // threads : (k + 1) * len(blocks) // threads] for k in range(threads)]
     # A copy of the context takes along that floating-point warnings are off.
-    others = [_pool().submit(copy_context().run, _do, work, part) for part in parts[1:]]
-    _do(work, parts[0])
-    for other in others:
-        other.result()
-
-
-def _do(work: Callable[[slice], None], blocks: list[slice]) -> None:
-    for block in blocks:
-        work(block)
+    others = [_pool().submit(copy_context().run, take) for _ in range(threads - 1)]
+    try:
+        take()
+    finally:
+        for other in others:
+            if not other.cancel():
+                other.result()
 
 
 @cache

@@ -14,7 +14,10 @@ import numpy as np
 from ._blocks import each_block
 from ._kernels import moves
 
-__all__ = ["add_along", "add_slices", "along", "picked", "places", "positions", "slices", "sum_into", "summed_along"]
+__all__ = [
+    "add_along", "add_slices", "along", "picked", "places", "positions", "slices", "sum_into", "summed_along",
+    "within",
+]  # fmt: skip
 
 
 def positions(index: Any, axis: int, shape: tuple[int, ...]) -> Any:
@@ -27,6 +30,14 @@ def positions(index: Any, axis: int, shape: tuple[int, ...]) -> Any:
             at = at + (np.arange(index.shape[k]) * stride).reshape((-1,) + (1,) * (len(shape) - 1 - k))
         stride *= shape[k]
     return at
+
+
+def within(index: Any, low: int, n: int) -> bool:
+    """Tell whether all of an index lies in [low, n)."""
+    kernels = moves(index.size)
+    if kernels is not None and index.dtype == np.int64:
+        return kernels.within(index, low, n)
+    return not index.size or (int(index.max()) < n and int(index.min()) >= low)
 
 
 def sum_into(out: Any, at: Any, values: Any) -> None:

@@ -17,7 +17,7 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ._coerce import as_tensor, one_dim, piece, zeros_for
-from ._index_arrays import add_along, add_slices, along, picked, positions, slices, sum_into, summed_along
+from ._index_arrays import add_along, add_slices, along, picked, positions, slices, sum_into, summed_along, within
 from .arithmetic import where
 from .reduce import converted
 from .shape import broadcast_to, reshape
@@ -36,8 +36,8 @@ class OutOfRange(ShapeError, IndexError):
 
 
 def _checked(index: Any, n: int, who: str, negative: bool = False) -> None:
-    if index.size and (int(index.max()) >= n or int(index.min()) < (-n if negative else 0)):
-        low = -n if negative else 0
+    low = -n if negative else 0
+    if not within(index, low, n):
         raise OutOfRange(f"{who}: indices must lie in [{low}, {n - 1}], got {index.min()} to {index.max()}.")
 
 

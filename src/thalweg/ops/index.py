@@ -19,7 +19,7 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
 from ._coerce import as_tensor, piece, zeros_for
-from ._index_arrays import picked, places, slices, sum_into
+from ._index_arrays import picked, places, slices, sum_into, within
 from .gather import OutOfRange, write_into
 from .inplace import copy_
 from .masks import where_true
@@ -35,6 +35,14 @@ __all__ = ["getitem", "index_put", "setitem"]
 
 
 def _slice_back_forward(g: Any, key: Any, shape: tuple[int, ...]) -> Any:
+    first = key[0] if key else None
+    if g.size >= 1 << 16 and type(first) is slice and first.step in (None, 1) and key[1:] == (Ellipsis,):
+        out = np.empty(shape, g.dtype)  # zeros only where nothing is written: memory is walked once
+        start, stop, _ = first.indices(shape[0])
+        out[:start] = 0
+        out[start:stop] = g
+        out[max(start, stop) :] = 0
+        return out
     out = np.zeros(shape, g.dtype)
     out[key] = g
     return out
@@ -313,7 +321,7 @@ def _combined(view: TensorBase, arrays: list[tuple[int, TensorBase]]) -> tuple[T
             indices.append(converted(array, _dtype.int64))
     for d, index in zip(dims, indices, strict=True):
         data, n = index._data, shape[d]
-        if data.size and (data.max() >= n or data.min() < -n):
+        if not within(data, -n, n):
             raise OutOfRange(
                 f"index: indices must lie in [{-n}, {n - 1}] for dim {d} of size {n}, got {data.min()} to {data.max()}."
             )

@@ -18,7 +18,7 @@ from numba import njit
 from ...ops._kernels import flat
 from ..threads import share_parts
 
-__all__ = ["add_along", "add_rows", "gather", "positions", "rows"]
+__all__ = ["add_along", "add_rows", "gather", "positions", "rows", "within"]
 
 _WORDS = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}  # moving needs no arithmetic, so the size of an element decides
 PIECE = 1024  # places that are worked on at a time
@@ -36,12 +36,11 @@ def _gather_lines(x: Any, index: Any, out: Any, rows: Any, start: int, stop: int
         row, at, to = x[r], index[r], out[r]
         for k in range(0 if rows else start, at.shape[0] if rows else stop):
             i = at[k]
-            if i < 0:
-                i += n
-            if i < 0 or i >= n:
-                bad += 1
-            else:
+            i += n & (i >> 63)
+            if 0 <= i < n:
                 to[k] = row[i]
+            else:
+                bad += 1
     return bad
 
 
@@ -160,10 +159,19 @@ def _positions(index: Any, sizes: Any, out: Any, start: int, stop: int) -> int:
     return bad
 
 
-def _whole(work: Callable[[int, int], int], count: int) -> bool:
+@njit(error_model="numpy", nogil=True, cache=True)
+def _within(index: Any, low: int, n: int) -> bool:
+    """Whether every index lies in [low, n): all at once, as the signs of two differences."""
+    some = 0
+    for k in range(index.shape[0]):
+        some |= (index[k] - low) | (n - 1 - index[k])
+    return some >= 0
+
+
+def _whole(work: Callable[[int, int], int], count: int, size: int) -> bool:
     """Do parts of ``range(count)`` on all threads; return whether every index was in range."""
     bad: list[int] = [work(0, 0)]  # compiles before threads start
-    share_parts(lambda start, stop: bad.append(work(start, stop)), count)
+    share_parts(lambda start, stop: bad.append(work(start, stop)), count, size)
     return not any(bad)
 
 
@@ -192,9 +200,9 @@ def gather(x: Any, index: Any, axis: int) -> Any:
         lies, at, to = lies[:, :, 0], at[:, :, 0], to[:, :, 0]
         several = len(lies) > 1
         count = len(lies) if several else at.shape[1]
-        right = _whole(lambda start, stop: _gather_lines(lies, at, to, several, start, stop), count)
+        right = _whole(lambda start, stop: _gather_lines(lies, at, to, several, start, stop), count, to.size)
     else:
-        right = _whole(lambda start, stop: _gather_columns(lies, at, to, start, stop), _stripes(to))
+        right = _whole(lambda start, stop: _gather_columns(lies, at, to, start, stop), _stripes(to), to.size)
     return out if right else None
 
 
@@ -206,7 +214,7 @@ def rows(x: Any, index: Any, axis: int) -> Any:
     lies, at = flat(lies, axis), _index(index)
     out = np.empty((*x.shape[:axis], len(at), *x.shape[axis + 1 :]), x.dtype)
     to = flat(_words(out), axis)
-    right = _whole(lambda start, stop: _copy_rows(lies, at, to, start, stop), len(lies) * len(at))
+    right = _whole(lambda start, stop: _copy_rows(lies, at, to, start, stop), len(lies) * len(at), to.size)
     return out if right else None
 
 
@@ -217,8 +225,8 @@ def add_along(out: Any, index: Any, g: Any, axis: int) -> bool:
     to, at, some = flat(out, axis), flat(_index(index), axis), flat(g, axis)
     if to.shape[2] == 1:
         to, at, some = to[:, :, 0], at[:, :, 0], some[:, :, 0]
-        return _whole(lambda start, stop: _add_lines(to, at, some, start, stop), len(to))
-    return _whole(lambda start, stop: _add_columns(to, at, some, start, stop), _stripes(to))
+        return _whole(lambda start, stop: _add_lines(to, at, some, start, stop), len(to), at.size)
+    return _whole(lambda start, stop: _add_columns(to, at, some, start, stop), _stripes(to), at.size)
 
 
 def add_rows(out: Any, index: Any, g: Any) -> bool:
@@ -226,12 +234,17 @@ def add_rows(out: Any, index: Any, g: Any) -> bool:
     if out.dtype not in _ADDED or g.dtype != out.dtype:
         return False
     at, some = _index(index), np.ascontiguousarray(g)
-    return _whole(lambda start, stop: _add_rows(out, at, some, start, stop), out.shape[1])
+    return _whole(lambda start, stop: _add_rows(out, at, some, start, stop), out.shape[1], some.size)
+
+
+def within(index: Any, low: int, n: int) -> bool:
+    """Tell whether all indices lie in [low, n)."""
+    return index.dtype == np.int64 and bool(_within(np.ascontiguousarray(index).reshape(-1), low, n))
 
 
 def positions(index: Any, sizes: tuple[int, ...]) -> Any:
     """Return the places in memory of `sizes` that the columns of an index name, counted from the start, or None."""
     at = _index(index).reshape(len(sizes), -1)
     out, extents = np.empty(at.shape[1], np.int64), np.array(sizes, np.int64)
-    right = _whole(lambda start, stop: _positions(at, extents, out, start, stop), at.shape[1])
+    right = _whole(lambda start, stop: _positions(at, extents, out, start, stop), at.shape[1], at.size)
     return out if right else None

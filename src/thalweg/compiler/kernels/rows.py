@@ -239,11 +239,11 @@ def _walk(rows: Any, columns: Any, kind: int, *arrays: Any) -> None:
     if inner == 1:
         lines = [a.reshape(a.shape[:2]) for a in arrays]
         rows(kind, *lines, 0, 0)  # compiles before threads start
-        share_parts(lambda start, stop: rows(kind, *lines, start, stop), outer)
+        share_parts(lambda start, stop: rows(kind, *lines, start, stop), outer, arrays[0].size)
     else:
         columns(kind, *arrays, 0, 0)
         tasks = outer * ((inner + WIDE - 1) // WIDE)
-        share_parts(lambda start, stop: columns(kind, *arrays, start, stop), tasks)
+        share_parts(lambda start, stop: columns(kind, *arrays, start, stop), tasks, arrays[0].size)
 
 
 def _forward(kind: int, x: Any, first: int, last: int) -> Any:
@@ -301,5 +301,5 @@ def logsumexp_back(g: Any, x: Any, total: Any, first: int, last: int) -> Any:
         kernel, tasks = _share_rows, outer
         arrays = [a.reshape(a.shape[: a.ndim - 1]) for a in arrays]
     kernel(*arrays, 0, 0)  # compiles before threads start
-    share_parts(lambda start, stop: kernel(*arrays, start, stop), tasks)
+    share_parts(lambda start, stop: kernel(*arrays, start, stop), tasks, x.size)
     return out

@@ -91,7 +91,7 @@ def _scanned(x: Any, axis: int, product: bool, backwards: bool) -> Any:
         kernel, arguments = _columns, [lies, to, product, backwards]
         count = len(lies) * ((lies.shape[2] + WIDE - 1) // WIDE)
     kernel(*arguments, 0, 0)  # compiles before threads start
-    share_parts(lambda start, stop: kernel(*arguments, start, stop), count)
+    share_parts(lambda start, stop: kernel(*arguments, start, stop), count, x.size)
     return out
 
 
