@@ -12,6 +12,7 @@ def _namespace() -> dict[str, Any]:
     space: dict[str, Any] = {
         "np": np, "INF": math.inf, "NAN": math.nan, "f4": np.float32, "f8": np.float64, "i8": np.int64, "i4": np.int32,
         "u1": np.uint8, "b1": np.bool_, "select": lambda c, x, y: x if c else y,
+        "cut": lambda array, first, count: array[first:][:count],
     }  # fmt: skip
     unary = {
         "exp": np.exp, "log": np.log, "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "tan": np.tan, "log1p": np.log1p,

@@ -103,4 +103,4 @@ def test_compiled_equals_eager(row: Row, single: bool, monkeypatch: pytest.Monke
         except NoKernel:
             continue
         rows = [a.reshape(1, -1) for a in arrays]
-        agrees([o[0] for o in unrolled.run(rows, None, 1, np.zeros((1, 0)), lambda left: None)])
+        agrees([o[0] for o in unrolled.run(rows, None, 1, np.zeros((1, 0)), lambda left, done: None)])

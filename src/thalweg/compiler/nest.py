@@ -304,7 +304,7 @@ class _NestWriter:
             count = "n" if stride == 1 else f"n * {stride}"
         else:
             count = str(self.sizes[k] * stride)
-        return f"{local} = {self.array(value)}[{base}:][:{count}]"
+        return f"{local} = cut({self.array(value)}, {base}, {count})"
 
     def step(self, stride: int) -> str:
         return "j" if stride == 1 else f"j * {stride}"

@@ -621,7 +621,7 @@ class _Builder:
         for kind, (width, _) in self.layout.packed.items():
             lines.append(f"    turn(Z_{kind}, {width}, q_o, at, b_{kind}, b * {width * LANES}, {LANES})")
         if self.layout.loose:
-            lines += [f"    q = q_o[at:][:{LANES}]", f"    for l in range({LANES}):", "        o = q[l]"]
+            lines += [f"    q = cut(q_o, at, {LANES})", f"    for l in range({LANES}):", "        o = q[l]"]
         for given in self.layout.loose:
             size = self.row_size(given)
             name = given.source

@@ -28,6 +28,7 @@ def _high(typing: Any, x: Any, y: Any) -> Any:
     return types.uint64(x, y), write
 
 
+high: Any = _high
 _M0, _M1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
 _W0, _W1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
 
@@ -43,8 +44,8 @@ def uniform(out: Any, count: int, seed: int, call: int) -> None:
         c0, c1, c2, c3 = np.uint64(block + 1), zero, np.uint64(call), zero
         k0, k1 = np.uint64(seed), zero
         for _ in range(10):
-            h0, l0 = _high(_M0, c0), _M0 * c0
-            h1, l1 = _high(_M1, c2), _M1 * c2
+            h0, l0 = high(_M0, c0), _M0 * c0
+            h1, l1 = high(_M1, c2), _M1 * c2
             c0, c1, c2, c3 = h1 ^ c1 ^ k0, l1, h0 ^ c3 ^ k1, l0
             k0 += _W0
             k1 += _W1

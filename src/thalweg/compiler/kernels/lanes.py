@@ -63,6 +63,9 @@ def _square(typing: Any, x: Any, width: Any, first: Any, order: Any, at: Any, ou
     return types.void(x, i, i, order, i, out, i, i), write
 
 
+square: Any = _square
+
+
 @njit(nogil=True, error_model="numpy", cache=True)
 def turn(x: Any, width: int, order: Any, at: int, out: Any, to: int, lanes: int) -> None:
     """Write ``out[to + j lanes + l] = x[order[at + l] width + j]`` for j < width, l < lanes.
@@ -72,4 +75,4 @@ def turn(x: Any, width: int, order: Any, at: int, out: Any, to: int, lanes: int)
     n = 32 // x.itemsize
     for first in range(0, width, n):
         for k in range(0, lanes, n):
-            _square(x, width, first, order, at + k, out, to + first * lanes + k, lanes)
+            square(x, width, first, order, at + k, out, to + first * lanes + k, lanes)

@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils as _cgutils
+from numba.core import imputils as _imputils
 from numba.extending import intrinsic
+
+cgutils: Any = _cgutils  # without types
+imputils: Any = _imputils
 
 # No __all__: generated sources import every name.
 
@@ -38,6 +43,25 @@ def _select(typingctx: Any, condition: Any, x: Any, y: Any) -> Any:
 
 
 select: Any = _select
+
+
+@intrinsic
+def _cut(typingctx: Any, array: Any, first: Any, count: Any) -> Any:
+    """The part ``array[first:][:count]``, which must lie within: compiled in half the time of two slices."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        whole = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0])
+        part = cgutils.create_struct_proxy(signature.return_type)(context, builder)
+        part.meminfo, part.parent, part.itemsize = whole.meminfo, whole.parent, whole.itemsize
+        part.data, part.nitems = builder.gep(whole.data, [args[1]]), args[2]
+        part.shape = cgutils.pack_array(builder, [args[2]])
+        part.strides = cgutils.pack_array(builder, [whole.itemsize])
+        return imputils.impl_ret_borrowed(context, builder, signature.return_type, part._getvalue())
+
+    return types.Array(array.dtype, 1, "C")(array, types.int64, types.int64), codegen
+
+
+cut: Any = _cut
 
 
 def _extreme(sign: str) -> Any:
