@@ -12,7 +12,7 @@ pytest.importorskip("numba")
 from thalweg import data, lab, nn
 from thalweg.cli import output
 from thalweg.errors import ArgumentError
-from thalweg.lab import prepare, race, store, sweeps
+from thalweg.lab import plots, prepare, race, store, sweeps
 from thalweg.lab.contender import at_rates, rates
 from thalweg.lab.sweeps import run_trials
 from thalweg.ops.losses import cross_entropy, mse_loss
@@ -245,10 +245,10 @@ def test_the_best_of_many_contenders_are_shown(tmp_path, capsys):
     text = capsys.readouterr().out
     assert "These are the best 30 of 40 contenders; results.csv has all." in text
     assert sum(row.startswith("gd-lr") for row in text.splitlines()) == 30
-    from thalweg.lab import plots
-
-    names = {p.name for p in plots.race_pictures(result, tmp_path / "a")}
-    assert {"loss-lr.png", "loss-lr.svg", "loss-step.png"} <= names
+    assert len(plots._labels(result)) == plots.CURVES
+    (curve,) = plots._rate_picture(result).axes[0].lines
+    assert len(curve.get_xdata()) == 40
+    assert plots._rates(raced(tmp_path / "b", config(False, "gd", "adam", steps=2))) == {}
 
 
 def test_learning_rates_are_read():

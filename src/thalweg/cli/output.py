@@ -22,7 +22,7 @@ __all__ = ["Progress", "number", "print_json", "print_race", "race_data", "stdou
 
 WIDTH = 80
 ROWS = 30  # of the table; of more contenders the best are shown
-NAMES = 8  # of a list
+NAMES = 10  # of a list
 SETTINGS_WIDTH = 24
 
 
@@ -119,7 +119,7 @@ class Progress:
 def told(record: Record) -> str:
     """Return one line about a run."""
     what = f"{record.contender}, seed {record.seed}"
-    took = f"{record.steps[-1]} steps, {record.seconds[-1]:.3f} s"
+    took = f"{record.steps[-1]} steps, {record.seconds[-1]:.3g} s"
     if record.status == "diverged":
         return f"{what}: diverged ({took})"
     return f"{what}: loss {number(record.final, 6)} ({took})"
@@ -227,7 +227,7 @@ def _tail(result: Result) -> list[str]:
         if result.no_worse:
             lines.append(f"No evidence of a difference from it: {_names(result.no_worse)}.")
     lines += _ran(result)
-    if result.shared_machine:
+    if result.shared_machine and result.how.alone:
         lines.append("Times are from a shared machine: several runs at once.")
     if result.path is not None:
         lines.append(f"Everything is in {result.path}/")

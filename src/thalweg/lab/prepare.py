@@ -44,4 +44,3 @@ def main(arguments: Sequence[str]) -> None:
     """Make the programs of the contenders named after the configuration."""
     config = RaceConfig.from_toml(Path(arguments[0]))
     compile_for(config.problem.load(), config.trials(), config.budget, config.entropy, config.compiled, arguments[1:])
-

@@ -44,7 +44,8 @@ EAGER_OPERATION = 0.5e-9
 COMPILING = 1.5
 COMPILING_EACH = 0.033
 LARGE = 1000
-COMPILING_LARGE = 5.0
+LARGE_PAYS = 4.0  # seconds of steps one by one from which that pays
+WIDE_PAYS = 30.0  # the same of a network: compiling takes 10 s, and steps two thirds of the time
 REUSED = 3  # times that a program is run, so to say: it stays on disk, and the next race finds it there
 TRACED = 500  # parameters up to which a step returns them, so that a whole run is one call
 BLOCK = 256  # trials in a sweep, and so many at most are lost to an interrupt
@@ -282,11 +283,11 @@ def _pays(problem: Problem, batch: int, budget: Budget, count: int) -> bool:
     each = max(batch, 1) * problem.dimension
     step = EAGER_STEP + 6 * EAGER_OPERATION * each
     sizes = [batch, problem.rows % batch] if 0 < batch < problem.rows and problem.rows % batch else [batch]
-    compiling = 0.0
-    for size in sizes:
-        products = max(size, 1) * problem.dimension
-        compiling += COMPILING + COMPILING_EACH * products if products <= LARGE else COMPILING_LARGE
-    return count * budget.steps_for(problem.rows, batch) * step >= compiling / REUSED
+    eager = count * budget.steps_for(problem.rows, batch) * step
+    if each > LARGE:
+        return eager >= (LARGE_PAYS if problem.dimension <= TRACED else WIDE_PAYS)
+    compiling = sum(COMPILING + COMPILING_EACH * max(size, 1) * problem.dimension for size in sizes)
+    return eager >= compiling / REUSED
 
 
 # Running a group
