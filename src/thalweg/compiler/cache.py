@@ -31,7 +31,7 @@ from thalweg.compiler.kernels.scalar import FAST
 
 
 '''
-_LIBRARY = ("draws.py", "lanes.py", "product.py", "scalar.py")  # what generated sources may call
+_LIBRARY = ("draws.py", "lanes.py", "product.py", "scalar.py", "vectors.py")  # what generated sources may call
 
 
 def cache_folder() -> Path:
