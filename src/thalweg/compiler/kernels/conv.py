@@ -176,7 +176,7 @@ _copy: Any = intrinsic(_write_copy)
 _turn: Any = intrinsic(_write_turn)
 
 
-@njit(error_model="numpy", cache=True)
+@njit(error_model="numpy", nogil=True, cache=True)
 def _pack(
     x: Any, lies: Any, channel: int, sample: int, count: int, where: Any, lanes: int, out: Any, channels: int
 ) -> None:
@@ -203,25 +203,20 @@ def _pack(
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def _inner(x: Any, lies: Any, where: Any, n: int, out: Any, start: int, stop: int) -> None:
-    for c in range(start, stop):
-        _pack(x, lies, c, 0, n, where, n, out[c * lies[3] * n :], 1)
-
-
-@njit(error_model="numpy", cache=True)
-def _correlate_group(
+def _correlate(
     x: Any, lies: Any, where: Any, channels: int, bases: Any, kinds: Any, edges: Any, taps: Any, per: int,
-    w: Any, b: Any, tiles: Any, out: Any, length: int, group: int, start: int, stop: int,
+    w: Any, b: Any, tiles: Any, out: Any, length: int, start: int, stop: int,
 ) -> None:  # fmt: skip
     tile = BYTES // x.itemsize
-    before = group * tiles[-1]  # output channels of other groups
     places, blocks = len(bases), (length + tile - 1) // tile
     packed = len(where) > 0
     some, step, held = x, lies[0], -1
     if packed:
         step = lies[3] * tile
         some = np.zeros(channels * step, x.dtype)
-    p, block = (start % places, start // places) if packed else (start // blocks, start % blocks)
+    group = start // (places * blocks)
+    first = start - group * places * blocks
+    p, block = (first % places, first // places) if packed else (first // blocks, first % blocks)
     for _ in range(start, stop):
         lane = min(block * tile, length - tile)  # the last block overlaps the one before it
         at = bases[p]
@@ -232,7 +227,7 @@ def _correlate_group(
             _pack(x, lies, group * channels, lane, tile, where, tile, some, channels)
         i, j = edges[kinds[p]], edges[kinds[p] + 1]
         for k in range(len(tiles) - 1):
-            r, n = before + tiles[k], tiles[k + 1] - tiles[k]
+            r, n = group * tiles[-1] + tiles[k], tiles[k + 1] - tiles[k]
             v, to = r * channels * per, (r * places + p) * length + lane
             if n == 6:
                 _tile6(some, at, step, channels, taps, i, j, w, v, per * 6, b, r, out, to, places * length)
@@ -254,66 +249,8 @@ def _correlate_group(
             block += 1
             if block == blocks:
                 block, p = 0, p + 1
-
-
-@njit(error_model="numpy", nogil=True, cache=True)
-def _correlate(
-    x: Any, lies: Any, where: Any, channels: int, bases: Any, kinds: Any, edges: Any, taps: Any, per: int,
-    w: Any, b: Any, tiles: Any, out: Any, length: int, start: int, stop: int,
-) -> None:  # fmt: skip
-    tile = BYTES // x.itemsize
-    tasks = len(bases) * ((length + tile - 1) // tile)
-    for group in range(start // tasks, (stop - 1) // tasks + 1):
-        i, j = max(start - group * tasks, 0), min(stop - group * tasks, tasks)
-        _correlate_group(
-            x, lies, where, channels, bases, kinds, edges, taps, per, w, b, tiles, out, length, group, i, j
-        )
-
-
-@njit(error_model="numpy", cache=True)
-def _sum_part(
-    x: Any, lies: Any, where: Any, channels: int, g: Any, g_lies: Any, g_where: Any, rows: int, samples: int,
-    lanes: int, pieces: Any, rests: Any, each: int, taps: Any, total: Any, group: int, part: int, parts: int,
-) -> None:  # fmt: skip
-    packed, n, count = len(where) > 0, len(taps), len(pieces) // 3
-    chunks = (count + each - 1) // each
-    units = chunks * ((samples + lanes - 1) // lanes) if packed else chunks
-    some, mine, held = x, g, -1
-    at, g_at, step = group * channels * lies[0], group * rows * g_lies[0], g_lies[0]
-    if packed:
-        at, g_at, step = 0, 0, g_lies[3] * lanes
-        some = np.zeros(channels * lies[3] * lanes, x.dtype)
-        mine = np.zeros(rows * step, x.dtype)
-    first = (group * parts + part) * rows
-    for unit in range(part * units // parts, (part + 1) * units // parts):
-        block = unit // chunks
-        if packed and block != held:
-            held = block
-            lane = block * lanes
-            here = min(lanes, samples - lane)
-            _pack(x, lies, group * channels, lane, here, where, lanes, some, channels)
-            _pack(g, g_lies, group * rows, lane, here, g_where, lanes, mine, rows)
-        i = (unit - block * chunks) * each
-        j = min(i + each, count)
-        r = 0
-        while r < rows:
-            tiles = (rows - r + 3) // 4
-            many = (rows - r + tiles - 1) // tiles  # as even as may be
-            to, g_from = (first + r) * n, g_at + r * step
-            for t in range(0, n, TAPS):
-                if many == 4:
-                    _sums4(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
-                elif many == 3:
-                    _sums3(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
-                elif many == 2:
-                    _sums2(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
-                else:
-                    _sums1(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
-            r += many
-    i, j = part * (len(rests) // 3) // parts, (part + 1) * (len(rests) // 3) // parts
-    for r in range(rows if j > i else 0):
-        for t in range(0, n, TAPS):
-            _sums_rest(x, at, rests, i, j, taps, t, g, g_at + r * step, step, total, (first + r) * n, n)
+        if p == places or block == blocks:
+            group, p, block, held = group + 1, 0, 0, -1
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
@@ -321,11 +258,46 @@ def _weight_gradient(
     x: Any, lies: Any, where: Any, channels: int, g: Any, g_lies: Any, g_where: Any, rows: int, samples: int,
     lanes: int, pieces: Any, rests: Any, each: int, taps: Any, total: Any, parts: int, start: int, stop: int,
 ) -> None:  # fmt: skip
+    packed, n, count = len(where) > 0, len(taps), len(pieces) // 3
+    chunks = (count + each - 1) // each
+    units = chunks * ((samples + lanes - 1) // lanes) if packed else chunks
+    some, mine, step = x, g, g_lies[0]
+    if packed:
+        step = g_lies[3] * lanes
+        some = np.zeros(channels * lies[3] * lanes, x.dtype)
+        mine = np.zeros(rows * step, x.dtype)
     for task in range(start, stop):
-        _sum_part(
-            x, lies, where, channels, g, g_lies, g_where, rows, samples, lanes, pieces, rests, each, taps, total,
-            task // parts, task % parts, parts,
-        )  # fmt: skip
+        group, held = task // parts, -1
+        part = task - group * parts
+        at, g_at = (0, 0) if packed else (group * channels * lies[0], group * rows * step)
+        for unit in range(part * units // parts, (part + 1) * units // parts):
+            block = unit // chunks
+            if packed and block != held:
+                held = block
+                here = min(lanes, samples - block * lanes)
+                _pack(x, lies, group * channels, block * lanes, here, where, lanes, some, channels)
+                _pack(g, g_lies, group * rows, block * lanes, here, g_where, lanes, mine, rows)
+            i = (unit - block * chunks) * each
+            j = min(i + each, count)
+            r = 0
+            while r < rows:
+                tiles = (rows - r + 3) // 4
+                many = (rows - r + tiles - 1) // tiles  # as even as may be
+                to, g_from = (task * rows + r) * n, g_at + r * step
+                for t in range(0, n, TAPS):
+                    if many == 4:
+                        _sums4(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
+                    elif many == 3:
+                        _sums3(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
+                    elif many == 2:
+                        _sums2(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
+                    else:
+                        _sums1(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
+                r += many
+        i, j = part * (len(rests) // 3) // parts, (part + 1) * (len(rests) // 3) // parts
+        for r in range(rows if j > i else 0):
+            for t in range(0, n, TAPS):
+                _sums_rest(x, at, rests, i, j, taps, t, g, g_at + r * step, step, total, (task * rows + r) * n, n)
 
 
 def _tiled(w: Any) -> tuple[Any, Any]:
@@ -342,12 +314,11 @@ def inner(x: Any) -> Any:
     """Return contiguous [sample, channel, place] as contiguous [channel, place, sample]."""
     n, channels, places = x.shape
     out = np.empty((channels, places, n), x.dtype)
-    given: tuple[Any, ...] = (
-        x.reshape(-1), (places, 1, channels * places, places), np.arange(places), n, out.reshape(-1),
-    )  # fmt: skip
-    run: Any = _inner
-    run(*given, 0, 0)  # compiles before threads start
-    run_parts(lambda start, stop: run(*given, start, stop), channels)
+    flat, to, where = x.reshape(-1), out.reshape(-1), np.arange(places)
+    lies, each = (places, 1, channels * places, places), places * n
+    run: Any = _pack
+    run(flat, lies, 0, 0, n, where, n, to, 0)  # compiles before threads start
+    run_parts(lambda i, j: run(flat, lies, i, 0, n, where, n, to[i * each :], j - i), channels)
     return out
 
 
