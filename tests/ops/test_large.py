@@ -7,7 +7,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.ops import _index_arrays as arrays
-from thalweg.ops import _kernels, diagonals, gather, reduce, scan, softmax
+from thalweg.ops import _kernels, diagonals, gather, pointwise, reduce, scan, softmax
 from thalweg.ops import index as ix
 
 pytest.importorskip("numba")
@@ -247,3 +247,37 @@ def test_long_work_is_shared_between_threads(monkeypatch):
     np.testing.assert_array_equal(call(), alone)
     with pytest.raises(IndexError):
         arrays.picked(x.reshape(-1), index + 5000)
+
+
+@pytest.mark.parametrize("name", ["erf", "erfc", "expm1", "log1p", "special.ndtr", "nn.functional.gelu",
+                                  "nn.functional.softplus", "nn.functional.elu"])  # fmt: skip
+def test_functions_of_single_numbers(monkeypatch, name):
+    function = tw
+    for part in name.split("."):
+        function = getattr(function, part)
+    rng = np.random.default_rng(0)
+    some = [*rng.standard_normal(500), *(rng.standard_normal(500) * 6), *(10.0 ** rng.uniform(-37, 2, 500))]
+    ends = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-7, -1e-7, 0.5, -0.5, 1e-3, 89.0, -104.0]
+    x = np.array([*some, *ends], np.float32)
+    first, second = both(monkeypatch, lambda: function(tw.tensor(x)).numpy())
+    assert first.dtype == second.dtype == np.float32
+    np.testing.assert_array_equal(np.isnan(first), np.isnan(second))
+    exactly = function(tw.tensor(x.astype(np.float64))).numpy()
+    known = np.isfinite(exactly) & (np.abs(exactly) < 1e38)
+    error = np.abs(second[known] - exactly[known])
+    assert (error <= 4 * np.finfo(np.float32).eps * np.maximum(np.abs(exactly[known]), 1e-30)).all()
+    np.testing.assert_array_equal(first[~known], second[~known])
+    zeros = x == 0
+    np.testing.assert_array_equal(np.signbit(first[zeros]), np.signbit(second[zeros]))
+
+
+def test_mapped_results_keep_the_order_of_memory(monkeypatch):
+    x = np.moveaxis(np.random.default_rng(0).standard_normal((4, 5, 6)).astype(np.float32), -1, 0)
+    monkeypatch.setattr(_kernels, "ENOUGH", 0)
+    for view in (x, x[:, ::2], x[::-1], np.broadcast_to(x[:1], (3, 4, 5))):
+        found = tw.expm1(tw.tensor(0.0) + tw.from_numpy(view.copy(order="K"))).numpy()
+        np.testing.assert_allclose(found, np.expm1(view), rtol=1e-6)
+        np.testing.assert_allclose(pointwise._expm1.forward(view), np.expm1(view), rtol=1e-6)
+    assert pointwise._expm1.forward(x).strides == x.strides
+    assert _kernels.mapped("erf", x.astype(np.float64)) is None
+    assert _kernels.mapped("erf", 0.5) is None

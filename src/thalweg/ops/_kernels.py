@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ENOUGH", "flat", "moves", "rows", "scans"]
+__all__ = ["ENOUGH", "flat", "mapped", "moves", "rows", "scans"]
 
 ENOUGH = 1 << 16  # elements from which a kernel pays for its start
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -59,6 +59,23 @@ def _scans() -> Any:
 def scans(x: Any) -> Any:
     """Return the kernels of running sums and products, or None where they do not serve."""
     return _scans() if _pays(x) else None
+
+
+@functools.cache
+def _maps() -> Any:
+    try:
+        from ..compiler.kernels import maps
+    except ImportError:
+        return None
+    return maps
+
+
+def mapped(name: str, x: Any) -> Any:
+    """Return a function of each number of a large array of float32, by a kernel; None where there is none for it."""
+    if type(x) is not np.ndarray or x.size < ENOUGH or x.dtype != np.float32 or not x.ndim:
+        return None
+    kernels = _maps()
+    return None if kernels is None else getattr(kernels, name)(x)
 
 
 def _pays(x: Any) -> bool:

@@ -16,8 +16,9 @@ from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError, ThalwegError
 from ._coerce import as_tensor, one_dim
 from ._elementwise import Elementwise, apply, binary, choose, elementwise, unary
+from ._kernels import mapped
 from .arithmetic import _where
-from .pointwise import _exp, _sigmoid, _tanh
+from .pointwise import _exp, _expm1, _sigmoid, _tanh
 from .pointwise import relu as relu
 from .pointwise import sigmoid as sigmoid
 from .pointwise import tanh as tanh
@@ -60,7 +61,7 @@ _prelu: Elementwise = elementwise(
 
 
 def _elu_forward(x: Any, alpha: float, scale: float, rate: float) -> Any:
-    return choose(x > 0, x * scale, np.expm1(x * rate) * (alpha * scale))
+    return choose(x > 0, x * scale, _expm1.forward(x * rate) * (alpha * scale))
 
 
 def _elu_rule(g: Any, x: Any, alpha: float, scale: float, rate: float) -> Any:
@@ -74,9 +75,7 @@ _celu: Elementwise = elementwise("celu", _elu_forward, _elu.vjps, kernel=_ELU, k
 
 
 def _gelu_forward(x: Any) -> Any:
-    from scipy import special
-
-    return x * special.ndtr(x)
+    return x * _ndtr.forward(x)
 
 
 _gelu: Elementwise = elementwise(
@@ -122,7 +121,8 @@ _silu: Elementwise = elementwise(
 
 def _softplus_forward(x: Any, beta: float, threshold: float) -> Any:
     z = x * beta
-    return choose(z > threshold, x, np.log1p(np.exp(z)) / beta)
+    found = mapped("softplus", z)
+    return choose(z > threshold, x, (np.log1p(np.exp(z)) if found is None else found) / beta)
 
 
 _softplus: Elementwise = elementwise(

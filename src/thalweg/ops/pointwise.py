@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import DTypeError
 from ._coerce import as_tensor
 from ._elementwise import Elementwise, binary, elementwise, unary, zeros
+from ._kernels import mapped
 from .arithmetic import _log, _where, mul
 
 if TYPE_CHECKING:
@@ -22,13 +23,24 @@ __all__ = [
     "sinc", "sinh", "sqrt", "square", "tan", "tanh",
 ]  # fmt: skip
 
+
+def _expm1_forward(x: Any) -> Any:
+    found = mapped("expm1", x)
+    return np.expm1(x) if found is None else found
+
+
+def _log1p_forward(x: Any) -> Any:
+    found = mapped("log1p", x)
+    return np.log1p(x) if found is None else found
+
+
 _neg: Elementwise = elementwise("neg", np.negative, [lambda g: -g], kernel="-{0}", kind="keep", least=1)
 _exp: Elementwise = elementwise("exp", np.exp, [lambda g, out: g * out], kernel="math.exp({0})")
 _exp2: Elementwise = elementwise("exp2", np.exp2, [lambda g, out: g * (out * math.log(2))], kernel="2.0 ** {0}")
-_expm1: Elementwise = elementwise("expm1", np.expm1, [lambda g, out: g * (out + 1)], kernel="math.expm1({0})")
+_expm1: Elementwise = elementwise("expm1", _expm1_forward, [lambda g, out: g * (out + 1)], kernel="math.expm1({0})")
 _log2: Elementwise = elementwise("log2", np.log2, [lambda g, x: g / (x * math.log(2))], kernel="math.log2({0})")
 _log10: Elementwise = elementwise("log10", np.log10, [lambda g, x: g / (x * math.log(10))], kernel="math.log10({0})")
-_log1p: Elementwise = elementwise("log1p", np.log1p, [lambda g, x: g / (x + 1)], kernel="math.log1p({0})")
+_log1p: Elementwise = elementwise("log1p", _log1p_forward, [lambda g, x: g / (x + 1)], kernel="math.log1p({0})")
 _sqrt: Elementwise = elementwise("sqrt", np.sqrt, [lambda g, out: g / (out * 2)], kernel="math.sqrt({0})")
 _sin: Elementwise = elementwise("sin", np.sin, [lambda g, x: g * _cos(x)], kernel="math.sin({0})")
 _cos: Elementwise = elementwise("cos", np.cos, [lambda g, x: -g * _sin(x)], kernel="math.cos({0})")

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ._coerce import as_tensor
 from ._elementwise import Elementwise, apply, elementwise, unary
+from ._kernels import mapped
 from .arithmetic import _log, _where, add
 from .combine import _pair
 from .combine import xlogy as xlogy
@@ -47,11 +48,25 @@ def _scipy(name: str) -> Callable[..., Any]:
     return forward
 
 
+def _mapped(name: str, kernel: str) -> Callable[..., Any]:
+    """Return a function of SciPy, for which a kernel stands in on large arrays of float32."""
+    function = _scipy(name)
+
+    def forward(x: Any) -> Any:
+        found = mapped(kernel, x)
+        return function(x) if found is None else found
+
+    return forward
+
+
 _erf: Elementwise = elementwise(
-    "erf", _scipy("erf"), [lambda g, x: g * (_exp(-(x * x)) * (2 / math.sqrt(math.pi)))], kernel="math.erf({0})"
+    "erf", _mapped("erf", "erf"), [lambda g, x: g * (_exp(-(x * x)) * (2 / math.sqrt(math.pi)))], kernel="math.erf({0})"
 )
 _erfc: Elementwise = elementwise(
-    "erfc", _scipy("erfc"), [lambda g, x: g * (_exp(-(x * x)) * (-2 / math.sqrt(math.pi)))], kernel="math.erfc({0})"
+    "erfc",
+    _mapped("erfc", "erfc"),
+    [lambda g, x: g * (_exp(-(x * x)) * (-2 / math.sqrt(math.pi)))],
+    kernel="math.erfc({0})",
 )
 _erfcx: Elementwise = elementwise(
     "erfcx",
@@ -108,7 +123,7 @@ _i1e: Elementwise = elementwise("i1e", _scipy("i1e"), [_i1e_rule], backward="Spe
 
 _ndtr: Elementwise = elementwise(
     "ndtr",
-    _scipy("ndtr"),
+    _mapped("ndtr", "normal_share"),
     [lambda g, x: g * (_exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi)))],
     kernel="0.5 * math.erfc({0} * -0.7071067811865476)",
     backward="SpecialNdtrBackward0",
