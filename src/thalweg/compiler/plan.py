@@ -30,7 +30,7 @@ __all__ = ["Plan"]
 _OWN_KERNELS = {
     "nll_loss", "nll_loss_back",
     "convolution", "convolution_input", "convolution_weight", "max_pool2d", "max_pool3d", "pool_put", "pool_take", "avg_pool2d",
-    "avg_pool3d", "avg_pool_back",
+    "avg_pool3d", "avg_pool_back", "pool_places",
 }  # fmt: skip
 
 
