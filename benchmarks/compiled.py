@@ -104,11 +104,9 @@ def regression_step() -> Any:
     return step
 
 
-def jax_training() -> Any:
+def jax_loop(loss_of: Any) -> Any:
+    """Return training by Adam, the loop in one scan."""
     jnp = jax.numpy
-
-    def loss_of(p: Any, x: Any, y: Any) -> Any:
-        return ((x @ p[0] + p[1] - y) ** 2).mean() / 2
 
     def train(p: Any, x: Any, y: Any, order: Any, lr: Any) -> Any:
         zeros = jax.tree.map(jnp.zeros_like, p)
@@ -126,7 +124,16 @@ def jax_training() -> Any:
 
         return jax.lax.scan(body, (p, zeros, zeros, 0.0), order)
 
-    return train, (jnp.zeros((5, 1)), jnp.zeros(1))
+    return train
+
+
+def jax_training() -> Any:
+    jnp = jax.numpy
+
+    def loss_of(p: Any, x: Any, y: Any) -> Any:
+        return ((x @ p[0] + p[1] - y) ** 2).mean() / 2
+
+    return jax_loop(loss_of), (jnp.zeros((5, 1)), jnp.zeros(1))
 
 
 def regression_loop() -> None:
@@ -176,6 +183,32 @@ def regression_sweep(own: bool) -> None:
         sides["JAX vmap of scan"] = lambda: jax.block_until_ready(fast(p, *given))
     what = "an order per run" if own else "a shared order"
     row(f"400 such trainings of two epochs, {what}", alternate(sides, each=3), 0.4)
+
+
+def network_sweep() -> None:
+    """Sweep small networks: too large to be written out element by element, too small for calls from Python."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((1500, 10)).astype(np.float32), rng.integers(0, 3, 1500)
+    order = np.concatenate([rng.permutation(1500).reshape(30, 50) for _ in range(4)])
+    rates = np.geomspace(1e-4, 1e-1, 64)
+    model = nn.Sequential(nn.Linear(10, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 3))
+    step = tw.compile(network_step(model, optim.Adam(model.parameters()), nn.functional.cross_entropy))
+    sides: dict[str, Callable[[], Any]] = {"thalweg": lambda: step.sweep(x, y, order=order, lr=rates)}
+    if jax is not None:
+        jnp = jax.numpy
+        p = [jnp.asarray(q.detach().numpy()) for q in model.parameters()]
+
+        def loss_of(p: Any, x: Any, y: Any) -> Any:
+            z = x
+            for k in range(0, len(p), 2):
+                z = z @ p[k].T + p[k + 1]
+                z = jnp.tanh(z) if k + 2 < len(p) else z
+            return -jnp.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1).mean()
+
+        fast = jax.jit(jax.vmap(jax_loop(loss_of), (None, None, None, None, 0)))
+        given = [jnp.asarray(a) for a in (x, y, order, rates)]
+        sides["JAX vmap of scan"] = lambda: jax.block_until_ready(fast(p, *given))
+    row("64 trainings of a perceptron 10-32-32-3, batch 50, Adam, 120 steps", alternate(sides, each=1), 1.0)
 
 
 # Networks
@@ -431,6 +464,7 @@ ROWS: dict[str, Callable[[], None]] = {
     "loop": regression_loop,
     "sweep": lambda: regression_sweep(False),
     "orders": lambda: regression_sweep(True),
+    "networks": network_sweep,
     "lenet": lambda: lenet(2),
     "lenet1": lambda: lenet(1),
     "perceptron": perceptron,

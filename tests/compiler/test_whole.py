@@ -175,6 +175,36 @@ def test_a_sweep_equals_its_runs(own: bool, stepped: bool, as_python: None) -> N
             np.testing.assert_allclose(found.states[p].numpy()[r], q.detach().numpy(), rtol=1e-4, atol=1e-6)
 
 
+def test_an_interrupted_loop_leaves_whole_steps_and_an_interrupted_sweep_nothing(
+    as_python: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = python_kernels.PythonKernel.__call__
+    calls = [0]
+
+    def interrupted(self: Any, *args: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 3:
+            raise KeyboardInterrupt
+        return original(self, *args)
+
+    monkeypatch.setattr(python_kernels.PythonKernel, "__call__", interrupted)
+    step, model, optimizer = classifier()
+    fast = tw.compile(step)
+    with pytest.raises(KeyboardInterrupt):
+        fast.loop(X, CLASSES, order=ORDER)
+    first = next(iter(model.parameters()))
+    done = int(optimizer.state[first]["step"].item())
+    assert 0 < done < len(ORDER)
+    _, other = one_by_one("plain", order=ORDER[:done])
+    before = first.detach().numpy().copy()
+    np.testing.assert_allclose(before, next(iter(other.parameters())).detach().numpy(), rtol=1e-4, atol=1e-6)
+    calls[0] = 0
+    with pytest.raises(KeyboardInterrupt):
+        fast.sweep(X, CLASSES, order=ORDER, lr=[0.1, 0.2])
+    assert np.array_equal(first.detach().numpy(), before)
+    assert int(optimizer.state[first]["step"].item()) == done
+
+
 def test_starts_differ_between_runs(as_python: None) -> None:
     step, model, _ = classifier()
     first = next(iter(model.parameters()))

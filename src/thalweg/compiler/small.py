@@ -9,7 +9,7 @@ import numpy as np
 from .cache import Kernel, load
 from .program import Array, Program, Write
 from .scalars import NoKernel
-from .threads import run_parts
+from .threads import get_num_threads, in_slices, run_parts
 from .unroll import LANES, Layout, Shape, unroll
 
 __all__ = ["SmallProgram"]
@@ -186,7 +186,13 @@ class SmallProgram:
         picked = _FLAT if order is None else order
         args = (*packed.values(), *ends.values(), *flat[:n], settings, weights.reshape(-1), picked, *data, *flat[n:])
         kernel(*args, 0, 0, steps, runs)  # compiles before threads start
-        run_parts(lambda first, last: kernel(*args, first, last, steps, runs), chunks)
+        in_slices(
+            lambda done, until: run_parts(
+                lambda first, last: kernel(*args, done + first, done + last, steps, runs), until - done
+            ),
+            chunks,
+            8 * get_num_threads(),
+        )
         shaped = []
         for out, (form, _, _) in zip(outs, self.results, strict=True):
             rows = out.transpose(0, 3, 1, 2).reshape(chunks * LANES, steps, -1)[:runs]

@@ -11,13 +11,25 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError
 
-__all__ = ["blas_threads", "get_num_threads", "late_interrupts", "run_parts", "set_num_threads", "share_parts"]
+__all__ = [
+    "blas_threads",
+    "get_num_threads",
+    "in_slices",
+    "late_interrupts",
+    "run_parts",
+    "set_num_threads",
+    "share_parts",
+]
+
+
+_SLICE = 0.05  # seconds between two looks at Ctrl-C, about
 
 
 def _available() -> int:
@@ -132,6 +144,21 @@ def share_parts(work: Callable[[int, int], Any], count: int, size: int) -> None:
         for each in waiting:
             if not each.cancel():
                 each.result()
+
+
+def in_slices(work: Callable[[int, int], Any], count: int, least: int = 1) -> None:
+    """Call ``work(first, last)`` on parts of ``range(count)``, one after the other, so that Ctrl-C can come between.
+
+    The first part has `least` elements; parts grow until one takes about a twentieth of a second.
+    """
+    done = 0
+    while done < count:
+        last = min(done + least, count)
+        began = perf_counter()
+        work(done, last)
+        if perf_counter() - began < _SLICE / 2:
+            least *= 2
+        done = last
 
 
 @contextlib.contextmanager

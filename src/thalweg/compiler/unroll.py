@@ -26,7 +26,7 @@ LANES = 32
 WIDTH = {4: 8, 8: 4}  # elements of a vector of rows, by the bytes of one
 _TURN = "from thalweg.compiler.kernels.lanes import turn\n\n"
 _AHEAD = 8  # steps whose rows are looked up together
-_LIMIT = 4000  # operands of statements: compiling takes about 10 ms for each
+_LIMIT = 2000  # operands of statements: compiling takes 5 to 10 ms for each, and larger programs have another way
 _MOVES = {
     "view", "permute", "transpose", "t", "unsqueeze", "squeeze", "slice", "select", "index", "cat", "stack", "alias", "clone", "flip",
     "roll", "diagonal", "unbind", "split", "movedim",

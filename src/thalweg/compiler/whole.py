@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from .nest import Operand
 from .plan import Plan
 from .program import Array, Input, Operation, Value, Write
 from .scalars import NoKernel, literal, suffix
-from .threads import run_parts
+from .threads import in_slices, run_parts
 
 __all__ = ["Whole"]
 
@@ -30,7 +29,6 @@ _MOST = 1 << 22  # multiplications and elements of a step; beyond, Python's part
 _MOVED = 1 << 16  # elements that are moved one by one
 _MOVES = {"view", "permute", "transpose", "t", "cat", "stack", "flip", "roll", "index", "slice", "select", "clone", "alias", "split", "unbind", "diagonal", "movedim", "expand"}  # fmt: skip
 _PUTS = {index._slice_back: index._slice, index._index_back: index._index}  # what puts back, and what took
-_SECONDS = 0.05  # between two looks at Ctrl-C, about
 _NO_ORDER = np.zeros((1, 1, 1), np.int64)
 _KERNELS = """from thalweg.compiler.kernels.product import dots, multiply, pack
 from thalweg.compiler.kernels.draws import uniform
@@ -99,16 +97,16 @@ class Whole:
         outs = [np.empty((1, steps, size), dtype) for _, dtype, size in self.results]
         bad = np.zeros(1, np.int64)
         args = self.arguments(packed, [0] * len(packed), settings[None], data, order, outs, bad)
-        done, each = 0, 1
+        done = 0
+
+        def go_on(first: int, last: int) -> None:
+            nonlocal done
+            self.kernel(*args, 0, 1, first, last)
+            _refuse(bad)
+            done = last
+
         try:
-            while done < steps:
-                last = min(done + each, steps)
-                began = perf_counter()
-                self.kernel(*args, 0, 1, done, last)
-                _refuse(bad)
-                if perf_counter() - began < _SECONDS / 2:
-                    each *= 2
-                done = last
+            in_slices(go_on, steps)
         finally:
             for generator, count in self.generators:
                 generator.call += count * done
@@ -133,7 +131,9 @@ class Whole:
         bad = np.zeros(runs, np.int64)
         args = self.arguments(packed, own, settings, data, order, outs, bad)
         self.kernel(*args, 0, 0, 0, steps)  # compiles before threads start
-        run_parts(lambda first, last: self.kernel(*args, first, last, 0, steps), runs)
+        in_slices(
+            lambda done, until: run_parts(lambda first, last: self.kernel(*args, first, last, done, until), runs), steps
+        )
         _refuse(bad)
         shaped = [out.reshape((runs, steps, *form)) for out, (form, _, _) in zip(outs, self.results, strict=True)]
         return shaped, {(w.kind, id(w.source)): np.array(array) for w, array in self.left(packed, whole=True)}
