@@ -17,6 +17,7 @@ import numpy as np
 from ..core.moves import CAST, COPY_SLICES, EXPAND, IMPLICIT_CAST, SUM_TO
 from ..ops import arithmetic
 from ..ops._elementwise import Elementwise
+from .fuse import is_view
 from .program import Input, Operation, Program, Value
 from .scalars import NoKernel, expression, literal, suffix
 
@@ -316,6 +317,10 @@ def unroll(program: Program, shape: Shape) -> Unrolled:
     """Return the source of a function that runs the program for many steps, or raise :class:`NoKernel`."""
     if any(op.draws for op in program.operations):
         raise NoKernel("a random draw")
+    sizes = [v.size for op in program.operations if not is_view(op) for v in op.outputs]
+    sizes += [i.value.size for i in program.inputs if i.kind != "setting"]
+    if max(sizes, default=0) > _LIMIT:  # each element would have a name: that takes long to find out
+        raise NoKernel(f"more than {_LIMIT} operands of scalar statements")
     if any(w.kind == "argument" for w in program.writes):
         raise NoKernel("a write to an argument")
     return _Builder(program, shape).build()

@@ -42,6 +42,7 @@ class Version:
         self.small: Any = None
         self.big: Any = None
         self.wholes: dict[bool, Any] = {}
+        self.asked = 0  # steps of loops so far
         try:
             from .small import SmallProgram
 
@@ -55,7 +56,7 @@ class Version:
             self.notes += self.big.notes
 
     def whole(self, gathered: bool, steps: int) -> Any:
-        """Return the program with its loop compiled too; None if it is not of the size for that, or `steps` too few."""
+        """Return the program with its loop compiled too; None if it is not of the size for that, or the steps too few."""
         if self.big is None:
             return None
         if gathered not in self.wholes:
@@ -70,8 +71,9 @@ class Version:
                 self.wholes[gathered] = None
                 self.notes.append(f"loops step by step in Python: {reason}")
         whole = self.wholes[gathered]
+        self.asked += steps
         enough = _STEPS if self.big.ready else _FIRST_STEPS
-        return whole if whole is not None and (steps >= enough or whole.at_hand()) else None
+        return whole if whole is not None and (self.asked >= enough or whole.at_hand()) else None
 
     # Guards
 
