@@ -162,7 +162,7 @@ def regression_loop() -> None:
 
         row(
             "    the same against PyTorch eager",
-            alternate({"thalweg": sides["thalweg"], "PyTorch": eager}, rounds=5),
+            alternate({"thalweg": sides["thalweg"], "PyTorch": eager}, each=5, rounds=5),
             0.003,
         )
 

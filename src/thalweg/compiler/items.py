@@ -91,7 +91,7 @@ class Product:
             x, y = y.T, x.T
         out = self.out
         if self.threads:
-            run_parts(lambda first, last: np.matmul(x[first:last], y, out=out[first:last]), len(out))
+            run_parts(lambda first, last: np.matmul(x[first:last], y, out=out[first:last]), len(out), each=1)
         else:
             np.matmul(x, y, out=out)
 

@@ -7,6 +7,7 @@ import ctypes
 import functools
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,18 +18,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from .team import team_of
 
 __all__ = [
-    "blas_threads",
-    "get_num_threads",
-    "in_slices",
-    "late_interrupts",
-    "run_parts",
-    "set_num_threads",
+    "blas_threads", "get_num_threads", "helpers_for", "in_slices", "late_interrupts", "run_parts", "set_num_threads",
     "share_parts",
-]
+]  # fmt: skip
 
 
+_ENOUGH = 1 << 19  # elements moved, which takes about a tenth of a millisecond
 _SLICE = 0.05  # seconds between two looks at Ctrl-C, about
 
 
@@ -102,34 +100,29 @@ def blas_threads(count: int) -> int:
     return before
 
 
-def run_parts(work: Callable[[int, int], Any], count: int, threads: int | None = None) -> None:
-    """Call ``work(first, last)`` on parts of ``range(count)``, one per thread, and wait for all."""
-    n = min(get_num_threads() if threads is None else threads, count)
-    if n <= 1:
-        work(0, count)
-        return
-    edges = [count * k // n for k in range(n + 1)]
-    pool = _workers(n - 1)
-    waiting = [pool.submit(work, edges[k], edges[k + 1]) for k in range(1, n)]
-    try:
-        work(edges[0], edges[1])
-    finally:
-        for each in waiting:
-            each.result()
+def run_parts(work: Callable[[int, int], Any], count: int, threads: int | None = None, each: int = 1) -> None:
+    """Call ``work(first, last)`` on parts of ``range(count)``, `each` for every thread, and wait for all.
 
-
-def share_parts(work: Callable[[int, int], Any], count: int, size: int) -> None:
-    """Call ``work(first, last)`` on parts of ``range(count)``; whichever thread is free takes the next.
-
-    For short work: a thread that wakes late, because somebody else has its processor, is not waited for; and below
-    SHARED elements in all none is woken. (Measured beside a library whose threads wait busily: two threads took half
-    as long again as one for a million elements.)
+    Whichever thread is free takes the next part.
     """
-    n = min(get_num_threads(), count) if size >= SHARED else 1
-    if n <= 1:
+    n = min(get_num_threads() if threads is None else threads, count)
+    team = team_of(n) if n > 1 and "numba" in sys.modules else None
+    if team is not None:
+        team.run(work, count, min(each * n, count))
+    elif n > 1:
+        _from_pool(work, count, n, each)
+    else:
         work(0, count)
-        return
-    parts = min(EACH * n, count)
+
+
+def helpers_for(size: int) -> int | None:
+    """Return the threads for work on so many elements: one where handing over would take longer than it saves."""
+    return None if size >= _ENOUGH else 1
+
+
+def _from_pool(work: Callable[[int, int], Any], count: int, n: int, each: int) -> None:
+    """Do the same with threads that sleep in between, for which no kernel is needed."""
+    parts = min(each * n, count)
     following = iter(range(parts))
 
     def take() -> None:
@@ -141,9 +134,14 @@ def share_parts(work: Callable[[int, int], Any], count: int, size: int) -> None:
     try:
         take()
     finally:
-        for each in waiting:
-            if not each.cancel():
-                each.result()
+        for one in waiting:
+            if not one.cancel():
+                one.result()
+
+
+def share_parts(work: Callable[[int, int], Any], count: int, size: int) -> None:
+    """Do the same for short work; below SHARED elements in all no other thread is asked."""
+    run_parts(work, count, None if size >= SHARED else 1, EACH)
 
 
 def in_slices(work: Callable[[int, int], Any], count: int, least: int = 1) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from ..threads import run_parts
+from ..threads import helpers_for, run_parts
 from .vectors import BITS, BYTES, arguments, cgutils, whole
 
 __all__ = ["BYTES", "TAPS", "correlate", "inner", "weight_gradient"]
@@ -318,7 +318,7 @@ def inner(x: Any) -> Any:
     lies, each = (places, 1, channels * places, places), places * n
     run: Any = _pack
     run(flat, lies, 0, 0, n, where, n, to, 0)  # compiles before threads start
-    run_parts(lambda i, j: run(flat, lies, i, 0, n, where, n, to[i * each :], j - i), channels)
+    run_parts(lambda i, j: run(flat, lies, i, 0, n, where, n, to[i * each :], j - i), channels, helpers_for(x.size))
     return out
 
 
@@ -335,7 +335,7 @@ def correlate(x: Any, lies: Any, where: Any, table: Any, w: Any, b: Any, out: An
     tasks = groups * len(table[0]) * -(-length * x.itemsize // BYTES)
     run: Any = _correlate
     run(*given, 0, 0)  # compiles before threads start
-    run_parts(lambda start, stop: run(*given, start, stop), tasks)
+    run_parts(lambda start, stop: run(*given, start, stop), tasks, helpers_for(out.size * channels * per // 8))
 
 
 def weight_gradient(

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from ..threads import run_parts
+from ..threads import helpers_for, run_parts
 from .vectors import BYTES, arguments, cgutils
 
 __all__ = ["max_pool", "put"]
@@ -158,7 +158,7 @@ def max_pool(x: Any, windows: Any, counts: Any, floor: float, out: Any, which: A
     )  # fmt: skip
     run: Any = _max_pool
     run(*given, 0, 0)  # compiles before threads start
-    run_parts(lambda start, stop: run(*given, start, stop), out.shape[0] * out.shape[1])
+    run_parts(lambda start, stop: run(*given, start, stop), out.shape[0] * out.shape[1], helpers_for(x.size))
 
 
 def put(g: Any, which: Any, windows: Any, counts: Any, out: Any, once: bool) -> None:
@@ -169,4 +169,6 @@ def put(g: Any, which: Any, windows: Any, counts: Any, out: Any, once: bool) -> 
     )  # fmt: skip
     run: Any = _put
     run(*given, 0, 0)  # compiles before threads start
-    run_parts(lambda start, stop: run(*given, start, stop), g.shape[0] * (g.shape[1] if once else 1))
+    run_parts(
+        lambda start, stop: run(*given, start, stop), g.shape[0] * (g.shape[1] if once else 1), helpers_for(out.size)
+    )

@@ -1,0 +1,148 @@
+"""Threads that stay awake for a moment after their work, so that the next piece finds them there.
+
+Waking a thread that sleeps takes from twenty to several hundred microseconds, which is as long as many kernels run. A
+helper of a team therefore looks for new work for about a millisecond before it sleeps, without the interpreter's
+lock. Work is divided into parts, and whoever is free takes the next, so a helper that is late only does less.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Team", "team_of"]
+
+_LOOKS = 1 << 20  # about a millisecond
+_DELAY = 1 << 13
+
+
+class _Job:
+    """One piece of work: its parts, and what went wrong."""
+
+    __slots__ = ("count", "errors", "following", "parts", "work")
+
+    def __init__(self, work: Callable[[int, int], Any], count: int, parts: int) -> None:
+        self.work = work
+        self.count = count
+        self.parts = parts
+        self.following: Iterator[int] = iter(range(parts))
+        self.errors: list[BaseException] = []
+
+
+_NOTHING = _Job(lambda first, last: None, 0, 0)
+
+
+class Team:
+    """The calling thread and its helpers."""
+
+    def __init__(self, helpers: int) -> None:
+        from .kernels import signals
+
+        self.signals: Any = signals
+        self.size = helpers + 1
+        self.pid = os.getpid()
+        self.free = threading.Lock()  # held by the thread whose work is being done
+        self.calls = np.zeros(8, np.int64)  # the number of the present job
+        self.finished = np.zeros(8 * self.size, np.int64)  # parts done by each, a cache line apart
+        self.done = [0] * self.size
+        self.expected = 0
+        self.job = _NOTHING
+        self.left = False  # nobody will call again
+        self.busy = [False] * self.size
+        self.asleep = [False] * self.size
+        self.doors = [threading.Semaphore(0) for _ in range(self.size)]
+        for k in range(1, self.size):
+            threading.Thread(target=self.help, args=(k,), name=f"thalweg-{k}", daemon=True).start()
+
+    def run(self, work: Callable[[int, int], Any], count: int, parts: int) -> None:
+        """Call ``work(first, last)`` on parts of ``range(count)``, and wait for all of them."""
+        if self.left or not self.free.acquire(blocking=False):  # another thread, or work within work
+            work(0, count)
+            return
+        try:
+            job = self.job = _Job(work, count, parts)
+            self.expected += parts
+            self.signals.tell(self.calls, 0, int(self.calls[0]) + 1)
+            for k in range(1, self.size):
+                if self.asleep[k]:
+                    self.doors[k].release()
+            self.take(job, 0)
+            self.signals.tell(self.finished, 0, self.done[0])
+            while not self.signals.reached(self.finished, self.size, self.expected, _LOOKS):
+                time.sleep(0)
+        except BaseException:  # an interrupt: which parts are done is not known any more
+            self.leave()
+            raise
+        finally:
+            self.job = _NOTHING
+            self.free.release()
+        if job.errors:
+            raise job.errors[0]
+
+    def take(self, job: _Job, k: int) -> None:
+        """Do parts of a job as long as there are any."""
+        for part in job.following:
+            if not job.errors:
+                try:
+                    job.work(job.count * part // job.parts, job.count * (part + 1) // job.parts)
+                except Exception as error:  # noqa: BLE001  (raised again by the caller)
+                    job.errors.append(error)
+            self.done[k] += 1
+
+    def help(self, k: int) -> None:
+        """Do parts of every job that comes, until the team is left."""
+        seen = 0
+        while not self.left:
+            if not self.signals.rest(self.finished, 8 * k, self.done[k], self.calls, seen, _LOOKS, _DELAY):
+                self.asleep[k] = True
+                if int(self.calls[0]) == seen and not self.left:
+                    self.doors[k].acquire()
+                self.asleep[k] = False
+                continue
+            seen = int(self.calls[0])
+            self.busy[k] = True
+            self.take(self.job, k)
+            self.busy[k] = False
+
+    def leave(self) -> None:
+        """Let the helpers go when they have done what they are at."""
+        self.left = True
+        self.job = _NOTHING
+        if _present and _present[0] is self:
+            _present.clear()
+        for door in self.doors:
+            door.release()
+        while any(self.busy):
+            with contextlib.suppress(KeyboardInterrupt):
+                time.sleep(1e-3)
+
+
+_present: list[Team] = []
+_making = threading.Lock()
+
+
+def team_of(size: int) -> Team | None:
+    """Return the team of this process with so many threads, or None where Numba is missing."""
+    team = _present[0] if _present else None
+    if team is not None and team.size == size and team.pid == os.getpid():
+        return team
+    with _making:
+        team = _present[0] if _present else None
+        if team is not None and team.size == size and team.pid == os.getpid():
+            return team
+        try:
+            made = Team(size - 1)
+        except ImportError:
+            return None
+        if team is not None and team.pid == made.pid:
+            team.left = True
+            for door in team.doors:
+                door.release()
+        _present[:] = [made]
+    return made
