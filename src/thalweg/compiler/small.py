@@ -9,7 +9,7 @@ import numpy as np
 from .cache import Kernel, load
 from .program import Array, Program, Write
 from .scalars import NoKernel
-from .threads import get_num_threads, in_slices, run_parts
+from .threads import EACH, get_num_threads, in_slices, run_parts
 from .unroll import LANES, Layout, Shape, unroll
 
 __all__ = ["SmallProgram"]
@@ -188,7 +188,7 @@ class SmallProgram:
         kernel(*args, 0, 0, steps, runs)  # compiles before threads start
         in_slices(
             lambda done, until: run_parts(
-                lambda first, last: kernel(*args, done + first, done + last, steps, runs), until - done
+                lambda first, last: kernel(*args, done + first, done + last, steps, runs), until - done, each=EACH
             ),
             chunks,
             8 * get_num_threads(),

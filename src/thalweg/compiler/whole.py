@@ -21,7 +21,7 @@ from .nest import Operand
 from .plan import Plan
 from .program import Array, Input, Operation, Value, Write
 from .scalars import NoKernel, literal, suffix
-from .threads import in_slices, run_parts
+from .threads import EACH, in_slices, run_parts
 
 __all__ = ["Whole"]
 
@@ -132,7 +132,10 @@ class Whole:
         args = self.arguments(packed, own, settings, data, order, outs, bad)
         self.kernel(*args, 0, 0, 0, steps)  # compiles before threads start
         in_slices(
-            lambda done, until: run_parts(lambda first, last: self.kernel(*args, first, last, done, until), runs), steps
+            lambda done, until: run_parts(
+                lambda first, last: self.kernel(*args, first, last, done, until), runs, each=EACH
+            ),
+            steps,
         )
         _refuse(bad)
         shaped = [out.reshape((runs, steps, *form)) for out, (form, _, _) in zip(outs, self.results, strict=True)]
