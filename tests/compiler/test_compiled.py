@@ -127,6 +127,26 @@ def test_writes_through_views_and_aliases(as_python: None) -> None:
     np.testing.assert_array_equal(state.numpy(), twin.numpy())
 
 
+def test_a_write_to_an_argument_reaches_it(as_python: None) -> None:
+    def f(x: Any, y: Any) -> Any:
+        with tw.no_grad():
+            total = (x @ y).sum()
+            x.mul_(2.0)
+            y.copy_(x.T)
+            return total
+
+    fast = tw.compile(f)
+    for _ in range(3):
+        pair = [tw.arange(12.0).reshape(3, 4), tw.ones(4, 3)]
+        twin = [t.clone() for t in pair]
+        versions = [t._version for t in twin]
+        assert fast(*twin).item() == f(*pair).item()
+        for a, b, before in zip(pair, twin, versions, strict=True):
+            assert a.tolist() == b.tolist()
+            assert b.grad is None
+            assert b._version > before
+
+
 def test_higher_derivatives_are_captured(as_python: None) -> None:
     def f(x: Any) -> Any:
         (g,) = tw.autograd.grad((x**3).sum(), x, create_graph=True)

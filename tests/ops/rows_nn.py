@@ -151,6 +151,19 @@ POOLS = (
         _normal((1, 1, 4, 4), kernel_size=3, stride=2, padding=1),
         lambda x, kernel_size, stride, padding: _windows(x, 3, 2, 1, -np.inf, np.max),
     ),
+    _row("max_pool2d[twice]", _normal((1, 1, 4, 4), kernel_size=2), None, lambda x, **k: F.max_pool2d(x, **k) ** 2),
+    _row(
+        "max_pool2d[indices]",
+        lambda rng: [sample(rng.permutation(40).reshape(1, 2, 4, 5) / 8, kernel_size=2, stride=1)],  # no near ties
+        None,
+        lambda x, **k: F.max_pool2d(x, return_indices=True, **k),
+    ),
+    _row(
+        "max_unpool2d[twice]",
+        lambda rng: [sample(rng.standard_normal((1, 1, 1, 2)), np.array([[[[1, 6]]]]), 2)],
+        None,
+        lambda x, at, k: F.max_unpool2d(x, at, k) ** 2,
+    ),
     _row("max_pool3d", _normal((1, 1, 2, 3, 4), kernel_size=2, ceil_mode=True)),
     _row(
         "max_unpool2d",

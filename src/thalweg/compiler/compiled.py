@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.inplace import bump
 from ..core.modes import current
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, CaptureError, DTypeError
@@ -90,6 +91,9 @@ class Compiled:
             return result
         results = self._once(version, [t._data for t in tensors])
         version.go_on()
+        for write in version.program.writes:
+            if write.kind == "argument":
+                bump(tensors[write.source])
         return rebuild(version.captured.form, results)
 
     def _once(self, version: Version, arrays: list[Array]) -> list[Any]:

@@ -376,12 +376,16 @@ class Plan:
         self.copies: list[tuple[int, Any]] = []
         self.left: list[tuple[int, Any]] = []
         self.written: list[Any] = []
+        self.given_back: list[tuple[int, int]] = []  # arguments that are written, by position
         for write in program.writes:
             if write.kind == "tensor":
                 self.written.append(write.source)
                 target = None if write.value is None else self.targets.get(write.value)
                 if write.value is not None and (target is None or target.source is not write.source):
                     self.copies.append((self.register_of[write.value], write.source))
+            elif write.kind == "argument":
+                if write.value is not None:
+                    self.given_back.append((self.register_of[write.value], write.source))
             elif write.value is None:
                 self.left.append((-1, write.source))
             else:
@@ -439,6 +443,9 @@ class Plan:
         results = [np.array(registers[r]) for r in self.results]
         for register, tensor in self.left:
             tensor._grad = None if register < 0 else TensorBase._wrap(np.array(registers[register]))
+        back = [(np.array(registers[register]), arrays[k]) for register, k in self.given_back]
+        for value, array in back:
+            np.copyto(array, value)
         if len(self.copies) > 1:
             values = [np.array(registers[register]) for register, _ in self.copies]
         else:
