@@ -1,9 +1,9 @@
 """The compiled step, loop and sweep against PyTorch and JAX: `python benchmarks/compiled.py [name …]`.
 
 All sides of a row alternate in one process, several rounds; the figure of each is its median, the spread the
-quartiles of the rounds' ratios. Beside PyTorch there is a pause before each side: its threads wait busily for some milliseconds
-after their work and would take a processor from the side that follows; the first call after it is not counted. Rows whose other side is not installed are left
-out and named.
+quartiles of the rounds' ratios. Beside PyTorch there is a pause before each side, since its threads wait busily for some
+milliseconds after their work and would take a processor from the side that follows; the first call after the pause is
+not counted. Rows whose other side is not installed are left out and named.
 """
 
 from __future__ import annotations
