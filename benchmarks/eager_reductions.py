@@ -173,7 +173,7 @@ def main(words: list[str]) -> None:
     print("a million elements, forward and backward")
     for name, case in LARGE.items():
         if asked(name):
-            print(line(name, ratio(large(thalweg, case), large(torch, case), repeats=9), LIMIT), flush=True)
+            print(line(name, ratio(large(thalweg, case), large(torch, case), repeats=9, pause=0.03), LIMIT), flush=True)
     print("ten elements, fifty in a chain, forward and backward")
     for name, step in SMALL.items():
         if asked(name):

@@ -24,6 +24,7 @@ _WORDS = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}  # moving needs no arith
 PIECE = 1024  # places that are worked on at a time
 NARROW = 16  # elements of a row below which copying rows is slower than NumPy's picking of elements
 WIDE = 64  # columns of a stripe: it stays in the cache while the index jumps about in it
+_INDEXED = 3  # an element and its index of eight bytes, where the memory moved decides about a second thread
 _ADDED = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -31,16 +32,17 @@ _ADDED = (np.dtype(np.float32), np.dtype(np.float64))
 def _gather_lines(x: Any, index: Any, out: Any, rows: Any, start: int, stop: int) -> int:
     """Pick along the last dim; the parts are rows, or places of the only row."""
     n, bad = x.shape[1], 0
+    if n == 0:
+        return index.shape[1]
     first, last = (start, stop) if rows else (0, 1)
+    a, z = (0, index.shape[1]) if rows else (start, stop)
     for r in range(first, last):
-        row, at, to = x[r], index[r], out[r]
-        for k in range(0 if rows else start, at.shape[0] if rows else stop):
-            i = at[k]
-            i += n & (i >> 63)
-            if 0 <= i < n:
-                to[k] = row[i]
-            else:
-                bad += 1
+        row, at, to = x[r], index[r][a:z], out[r][a:z]
+        for k in range(at.shape[0]):
+            i = np.uint64(at[k] + (n & (at[k] >> 63)))
+            right = i < np.uint64(n)
+            to[k] = row[i if right else np.uint64(0)]  # no branch, and an index that cannot be negative
+            bad += not right
     return bad
 
 
@@ -92,13 +94,11 @@ def _add_lines(out: Any, index: Any, g: Any, start: int, stop: int) -> int:
     for r in range(start, stop):
         to, at, row = out[r], index[r], g[r]
         for k in range(at.shape[0]):
-            i = at[k]
-            if i < 0:
-                i += n
-            if i < 0 or i >= n:
-                bad += 1
-            else:
+            i = np.uint64(at[k] + (n & (at[k] >> 63)))
+            if i < np.uint64(n):
                 to[i] += row[k]
+            else:
+                bad += 1
     return bad
 
 
@@ -200,9 +200,9 @@ def gather(x: Any, index: Any, axis: int) -> Any:
         lies, at, to = lies[:, :, 0], at[:, :, 0], to[:, :, 0]
         several = len(lies) > 1
         count = len(lies) if several else at.shape[1]
-        right = _whole(lambda start, stop: _gather_lines(lies, at, to, several, start, stop), count, to.size)
+        right = _whole(lambda start, stop: _gather_lines(lies, at, to, several, start, stop), count, _INDEXED * to.size)
     else:
-        right = _whole(lambda start, stop: _gather_columns(lies, at, to, start, stop), _stripes(to), to.size)
+        right = _whole(lambda start, stop: _gather_columns(lies, at, to, start, stop), _stripes(to), _INDEXED * to.size)
     return out if right else None
 
 
@@ -225,8 +225,8 @@ def add_along(out: Any, index: Any, g: Any, axis: int) -> bool:
     to, at, some = flat(out, axis), flat(_index(index), axis), flat(g, axis)
     if to.shape[2] == 1:
         to, at, some = to[:, :, 0], at[:, :, 0], some[:, :, 0]
-        return _whole(lambda start, stop: _add_lines(to, at, some, start, stop), len(to), at.size)
-    return _whole(lambda start, stop: _add_columns(to, at, some, start, stop), _stripes(to), at.size)
+        return _whole(lambda start, stop: _add_lines(to, at, some, start, stop), len(to), _INDEXED * at.size)
+    return _whole(lambda start, stop: _add_columns(to, at, some, start, stop), _stripes(to), _INDEXED * at.size)
 
 
 def add_rows(out: Any, index: Any, g: Any) -> bool:
