@@ -31,18 +31,19 @@ _ADDED = (np.dtype(np.float32), np.dtype(np.float64))
 @njit(error_model="numpy", nogil=True, cache=True)
 def _gather_lines(x: Any, index: Any, out: Any, rows: Any, start: int, stop: int) -> int:
     """Pick along the last dim; the parts are rows, or places of the only row."""
-    n, bad = x.shape[1], 0
-    if n == 0:
-        return index.shape[1]
+    n, bad = np.uint64(x.shape[1]), 0
     first, last = (start, stop) if rows else (0, 1)
     a, z = (0, index.shape[1]) if rows else (start, stop)
     for r in range(first, last):
         row, at, to = x[r], index[r][a:z], out[r][a:z]
         for k in range(at.shape[0]):
-            i = np.uint64(at[k] + (n & (at[k] >> 63)))
-            right = i < np.uint64(n)
-            to[k] = row[i if right else np.uint64(0)]  # no branch, and an index that cannot be negative
-            bad += not right
+            i = np.uint64(at[k])  # negative ones are large there, and compared only then
+            if i >= n:
+                i = np.uint64(at[k] + row.shape[0])
+                if i >= n:
+                    bad += 1
+                    continue
+            to[k] = row[i]
     return bad
 
 
