@@ -89,6 +89,13 @@ def _places(version: Version, name: str, who: str) -> list[int]:
     return found
 
 
+def _numbers(version: Version, k: int, given: Any) -> Array:
+    """Return what was given for a setting; of a tuple such as ``betas`` the part that setting `k` is."""
+    value = np.asarray(given._data if isinstance(given, TensorBase) else given, np.float64)
+    index = version.settings[k].source[2]
+    return value if index is None else value[..., index]
+
+
 def settings_of(version: Version, hyper: dict[str, Any], steps: int, who: str) -> tuple[Array, frozenset[int]]:
     """Return the settings of each step, and which have one value per step."""
     row = version.read_settings()
@@ -99,10 +106,7 @@ def settings_of(version: Version, hyper: dict[str, Any], steps: int, who: str) -
         stepped |= set(series)
     for name, given in hyper.items():
         for k in _places(version, name, who):
-            value = np.asarray(given._data if isinstance(given, TensorBase) else given, np.float64)
-            index = version.settings[k].source[2]
-            if index is not None:
-                value = value[..., index]
+            value = _numbers(version, k, given)
             if value.ndim == 0:
                 row[0, k] = value
                 stepped.discard(k)
@@ -188,10 +192,7 @@ def swept_settings(
                 raise ArgumentError(
                     f"sweep: {name} is set by a scheduler in the function; take that out and pass {name} as [k, steps]."
                 )
-            value = np.asarray(given._data if isinstance(given, TensorBase) else given, np.float64)
-            index = version.settings[k].source[2]
-            if index is not None:
-                value = value[..., index]
+            value = _numbers(version, k, given)
             if value.ndim == 0:
                 row[0, k] = value
             elif value.shape in ((runs,), (runs, steps)):

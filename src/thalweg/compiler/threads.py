@@ -7,10 +7,8 @@ import ctypes
 import functools
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -44,7 +42,6 @@ def _available() -> int:
 SHARED = 1 << 21  # elements from which short work is divided
 EACH = 4  # parts for each thread where they are shared
 _count = [0]
-_pool: list[tuple[int, int, ThreadPoolExecutor]] = []  # process, workers, pool: a fork must not use its parent's
 
 
 def get_num_threads() -> int:
@@ -60,15 +57,6 @@ def set_num_threads(count: int) -> None:
     if not isinstance(given, int) or given < 1:
         raise ArgumentError(f"set_num_threads: an integer >= 1 is required, got {given!r}.")
     _count[0] = count
-
-
-def _workers(count: int) -> ThreadPoolExecutor:
-    pid = os.getpid()
-    if _pool and _pool[0][0] == pid and _pool[0][1] >= count:
-        return _pool[0][2]
-    pool = ThreadPoolExecutor(count, thread_name_prefix="thalweg")
-    _pool[:] = [(pid, count, pool)]
-    return pool
 
 
 @functools.cache
@@ -106,13 +94,11 @@ def run_parts(work: Callable[[int, int], Any], count: int, threads: int | None =
     Whichever thread is free takes the next part.
     """
     n = min(get_num_threads() if threads is None else threads, count)
-    team = team_of(n) if n > 1 and "numba" in sys.modules else None
-    if team is not None:
-        team.run(work, count, min(each * n, count))
-    elif n > 1:
-        _from_pool(work, count, n, each)
-    else:
+    team = team_of(n) if n > 1 else None
+    if team is None:
         work(0, count)
+    else:
+        team.run(work, count, min(each * n, count))
 
 
 def helpers_for(size: int) -> int | None:
@@ -120,27 +106,8 @@ def helpers_for(size: int) -> int | None:
     return None if size >= _ENOUGH else 1
 
 
-def _from_pool(work: Callable[[int, int], Any], count: int, n: int, each: int) -> None:
-    """Do the same with threads that sleep in between, for which no kernel is needed."""
-    parts = min(each * n, count)
-    following = iter(range(parts))
-
-    def take() -> None:
-        for k in following:
-            work(count * k // parts, count * (k + 1) // parts)
-
-    pool = _workers(n - 1)
-    waiting = [pool.submit(take) for _ in range(1, n)]
-    try:
-        take()
-    finally:
-        for one in waiting:
-            if not one.cancel():
-                one.result()
-
-
 def share_parts(work: Callable[[int, int], Any], count: int, size: int) -> None:
-    """Do the same for short work; below SHARED elements in all no other thread is asked."""
+    """Run short work in several parts for each thread; below SHARED elements in all no other thread is asked."""
     run_parts(work, count, None if size >= SHARED else 1, EACH)
 
 

@@ -54,43 +54,25 @@ _trace: Primitive = Primitive(
 STEP = 64  # rows of a large matrix that are cut off together: only a square of this size needs a mask
 
 
-def _lower(x: Any, k: int) -> Any:
-    """Return the elements of matrices up to the diagonal `k`, zeros beyond."""
+def _triangle(x: Any, k: int, lower: bool) -> Any:
+    """Return the elements of matrices up to the diagonal `k`, or from it on, and zeros elsewhere."""
+    cut = np.tril if lower else np.triu
     if x.size < STEP * STEP * 4:
-        return np.tril(x, k)
+        return cut(x, k)
     n, m = x.shape[-2:]
     out = np.empty(x.shape, x.dtype)
     for first in range(0, n, STEP):
         last = min(first + STEP, n)
-        a, z = min(max(first + k + 1, 0), m), min(max(last + k, 0), m)  # all rows have the first a, none from z on
+        a, z = (min(max(row + k + lower, 0), m) for row in (first, last - 1))  # between them rows differ
         rows, to = x[..., first:last, :], out[..., first:last, :]
-        to[..., :a] = rows[..., :a]
-        to[..., a:z] = np.tril(rows[..., a:z], first + k - a)
-        to[..., z:] = 0
+        to[..., :a] = rows[..., :a] if lower else 0
+        to[..., a:z] = cut(rows[..., a:z], first + k - a)
+        to[..., z:] = 0 if lower else rows[..., z:]
     return out
 
 
-def _upper(x: Any, k: int) -> Any:
-    """Return the elements of matrices from the diagonal `k` on, zeros before."""
-    if x.size < STEP * STEP * 4:
-        return np.triu(x, k)
-    n, m = x.shape[-2:]
-    out = np.empty(x.shape, x.dtype)
-    for first in range(0, n, STEP):
-        last = min(first + STEP, n)
-        a, z = (
-            min(max(first + k, 0), m),
-            min(max(last - 1 + k, 0), m),
-        )  # none of the rows has the first a, all from z on
-        rows, to = x[..., first:last, :], out[..., first:last, :]
-        to[..., :a] = 0
-        to[..., a:z] = np.triu(rows[..., a:z], first + k - a)
-        to[..., z:] = rows[..., z:]
-    return out
-
-
-_tril: Primitive = Primitive("tril", _lower, [lambda g, k: _tril(g, k)], linear=True)
-_triu: Primitive = Primitive("triu", _upper, [lambda g, k: _triu(g, k)], linear=True)
+_tril: Primitive = Primitive("tril", lambda x, k: _triangle(x, k, True), [lambda g, k: _tril(g, k)], linear=True)
+_triu: Primitive = Primitive("triu", lambda x, k: _triangle(x, k, False), [lambda g, k: _triu(g, k)], linear=True)
 
 
 def _two_dims(x: TensorBase, dim1: int, dim2: int, who: str) -> tuple[int, int]:
