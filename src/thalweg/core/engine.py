@@ -277,14 +277,18 @@ class _Walk:
     def visit(self, node: BaseNode, g: Any) -> None:
         """The general case: hooks, wanted inputs, leaves, outputs, anomalies, tensors."""
         hooks = node.hooks
+        replaced = False
         if isinstance(g, list):
             g = self.filled(node, g)
         elif hooks is not None:
-            g = self.run_tensor_hooks(hooks, g, isinstance(node, Leaf))
+            found = self.run_tensor_hooks(hooks, g, isinstance(node, Leaf))
+            replaced = found is not g
+            g = found
+            del found
         if self.wanted is not None and node in self.wanted:
             self.wanted[node] = g
         if isinstance(node, Leaf):
-            self.finish_leaf(node, g)
+            self.finish_leaf(node, g, replaced)
             return
         if isinstance(node, Output):
             if self.needed is None or node.node in self.needed:
@@ -295,15 +299,15 @@ class _Walk:
         gs = g if isinstance(g, tuple) else (g,)
         if hooks is not None:
             for before in tuple(hooks.before.values()):
-                replaced = before(tuple(_as_tensor(x) for x in gs))
-                if replaced is not None:
-                    gs = tuple(self.native(x) for x in _replaced(replaced, len(gs)))
+                others = before(tuple(_as_tensor(x) for x in gs))
+                if others is not None:
+                    gs = tuple(self.native(x) for x in _replaced(others, len(gs)))
         parts = self.parts(node, gs)
         if hooks is not None:
             for after in tuple(hooks.after.values()):
-                replaced = after(tuple(_as_tensor(p) for p in parts), tuple(_as_tensor(x) for x in gs))
-                if replaced is not None:
-                    parts = [self.native(p) for p in _replaced(replaced, len(parts))]
+                others = after(tuple(_as_tensor(p) for p in parts), tuple(_as_tensor(x) for x in gs))
+                if others is not None:
+                    parts = [self.native(p) for p in _replaced(others, len(parts))]
         if self.anomaly:
             self.check(node, parts)
         for edge, part in zip(edges_of(node), parts, strict=True):
@@ -419,7 +423,7 @@ class _Walk:
             return value._data
         return value
 
-    def finish_leaf(self, leaf: Leaf, g: Any) -> None:
+    def finish_leaf(self, leaf: Leaf, g: Any, replaced: bool) -> None:
         if self.wanted is None and g is not None:
             if self.on_tensors:
                 recorder = current().recorder
@@ -434,7 +438,7 @@ class _Walk:
                 count = sys.getrefcount(g)
                 if not _alone:
                     _alone.append(count)
-                leaf.accumulate(g, count <= _alone[0])
+                leaf.accumulate(g, count <= _alone[0] and not replaced)  # what a hook returns has one holder less
 
     def check(self, node: BaseNode, parts: Sequence[Any]) -> None:
         for part in parts:

@@ -7,6 +7,7 @@ reference counting as soon as its last tensor is gone.
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -219,12 +220,38 @@ class Leaf(BaseNode):
                 hook(tensor)
 
 
+def _references(view: Any) -> int:
+    """Return how many references Python counts to the memory that an array is a view of."""
+    base = view.base
+    return sys.getrefcount(base)
+
+
+_ONLY = _references(np.zeros(2)[:])  # how Python counts differs between its versions
+
+
+def _alone(gradient: Any, strides: tuple[int, ...]) -> bool:
+    """Tell whether an array that nobody else holds, laid out as a leaf should be, is all of its memory's use.
+
+    NumPy lets every view refer to the array that owns the memory, so references to that count the views.
+    """
+    flags = gradient.flags
+    if not (flags.c_contiguous or gradient.strides == strides) or not flags.writeable:
+        return False
+    if flags.owndata:
+        return True
+    base = gradient.base
+    if type(base) is not np.ndarray or not base.flags.owndata or base.nbytes != gradient.nbytes:
+        return False
+    del base
+    return _references(gradient) <= _ONLY
+
+
 def _accumulate(tensor: TensorBase, gradient: Any, own: bool) -> None:
     present = tensor._grad
     if type(gradient) is not np.ndarray and not isinstance(gradient, np.generic):
         tensor._grad = gradient if present is None else present + gradient  # type: ignore[operator]
     elif present is None:
-        if not own or type(gradient) is not np.ndarray or gradient.base is not None:
+        if not own or type(gradient) is not np.ndarray or not _alone(gradient, tensor._data.strides):
             gradient = np.array(gradient, order="C")
         tensor._grad = tensor._make(gradient)
     elif present._node is None and present._data.flags.writeable:

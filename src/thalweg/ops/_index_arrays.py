@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ShapeError
 from ._blocks import each_block
 from ._kernels import moves
 
 __all__ = [
-    "add_along", "add_slices", "along", "picked", "places", "positions", "slices", "sum_into", "summed_along",
+    "OutOfRange", "add_along", "add_slices", "along", "checked", "picked", "places", "positions", "slices", "sum_into", "summed_along",
     "within",
 ]  # fmt: skip
 
@@ -30,6 +31,17 @@ def positions(index: Any, axis: int, shape: tuple[int, ...]) -> Any:
             at = at + (np.arange(index.shape[k]) * stride).reshape((-1,) + (1,) * (len(shape) - 1 - k))
         stride *= shape[k]
     return at
+
+
+class OutOfRange(ShapeError, IndexError):
+    """An index out of range: PyTorch raises IndexError or RuntimeError."""
+
+
+def checked(index: Any, n: int, who: str, negative: bool = False) -> None:
+    """Refuse an index out of range."""
+    low = -n if negative else 0
+    if not within(index, low, n):
+        raise OutOfRange(f"{who}: indices must lie in [{low}, {n - 1}], got {index.min()} to {index.max()}.")
 
 
 def within(index: Any, low: int, n: int) -> bool:
@@ -66,11 +78,16 @@ def sum_into(out: Any, at: Any, values: Any) -> None:
 
 
 def along(x: Any, index: Any, axis: int) -> Any:
-    """Return the elements that an index, one for each of them, names along a dim."""
+    """Return the elements that an index >= 0, one for each of them, names along a dim.
+
+    The kernel checks a long index on its way; that of a shorter one is the caller's.
+    """
     kernels = moves(index.size)
-    found = None if kernels is None else kernels.gather(x, index, axis)
-    if found is not None:
-        return found
+    if kernels is not None:
+        found = kernels.gather(x, index, axis, False)
+        if found is not None:
+            return found
+        checked(index, x.shape[axis], "gather")
     if axis == 0 or index.shape[0] != x.shape[0]:
         return x.reshape(-1).take(positions(index, axis, x.shape))
     out = np.empty(index.shape, x.dtype)
@@ -83,12 +100,12 @@ def along(x: Any, index: Any, axis: int) -> Any:
     return out
 
 
-def _added(out: Any, index: Any, g: Any, axis: int) -> bool:
-    """Add `g` to contiguous `out` by a kernel, where there is one for this; tell whether it was done."""
+def _added(out: Any, index: Any, g: Any, axis: int, fresh: bool = False) -> bool:
+    """Add `g` to contiguous (or `fresh`, then zero) `out` by a kernel, if there is one; tell whether it was done."""
     kernels = moves(index.size)
     if kernels is None or not out.flags.c_contiguous or out.shape != _grown(index.shape, axis, out.shape[axis]):
         return False
-    return kernels.add_along(out, index, np.broadcast_to(g, index.shape), axis)
+    return kernels.add_along(out, index, np.broadcast_to(g, index.shape), axis, fresh)
 
 
 def _grown(shape: tuple[int, ...], axis: int, n: int) -> tuple[int, ...]:
@@ -97,9 +114,10 @@ def _grown(shape: tuple[int, ...], axis: int, n: int) -> tuple[int, ...]:
 
 def summed_along(g: Any, index: Any, axis: int, shape: tuple[int, ...]) -> Any:
     """Return zeros of `shape` with `g` added where the index points along a dim."""
+    found = np.empty(shape, g.dtype)
+    if _added(found, index, g, axis, fresh=True):
+        return found
     out = np.zeros(math.prod(shape), g.dtype)
-    if _added(out.reshape(shape), index, g, axis):
-        return out.reshape(shape)
     if index.shape[axis] == 1:  # then no place occurs twice
         out[positions(index, axis, shape)] = g
     elif axis == 0 or index.shape[0] != shape[0]:
@@ -146,7 +164,7 @@ def add_slices(out: Any, src: Any, index: Any, axis: int) -> Any:
 def picked(x: Any, index: Any) -> Any:
     """Return the elements of a vector at the places of an index of any shape."""
     kernels = moves(index.size)
-    found = None if kernels is None else kernels.gather(x, index.reshape(-1), 0)
+    found = None if kernels is None else kernels.gather(x, index.reshape(-1), 0, True)
     return x.take(index) if found is None else found.reshape(index.shape)
 
 

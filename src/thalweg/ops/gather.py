@@ -17,7 +17,19 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ._coerce import as_tensor, one_dim, piece, zeros_for
-from ._index_arrays import add_along, add_slices, along, picked, positions, slices, sum_into, summed_along, within
+from ._index_arrays import (
+    OutOfRange,
+    add_along,
+    add_slices,
+    along,
+    checked,
+    picked,
+    positions,
+    slices,
+    sum_into,
+    summed_along,
+)
+from ._kernels import moves
 from .arithmetic import where
 from .reduce import converted
 from .shape import broadcast_to, reshape
@@ -29,16 +41,6 @@ __all__ = [
     "gather", "index_add", "index_copy", "index_fill", "index_select", "put", "scatter", "scatter_add", "take",
     "take_along_dim",
 ]  # fmt: skip
-
-
-class OutOfRange(ShapeError, IndexError):
-    """An index out of range: PyTorch raises IndexError or RuntimeError."""
-
-
-def _checked(index: Any, n: int, who: str, negative: bool = False) -> None:
-    low = -n if negative else 0
-    if not within(index, low, n):
-        raise OutOfRange(f"{who}: indices must lie in [{low}, {n - 1}], got {index.min()} to {index.max()}.")
 
 
 def an_index(index: Any, who: str) -> TensorBase:
@@ -76,8 +78,10 @@ def collected(g: Any, index: Any, axis: int, shape: tuple[int, ...]) -> Any:
     return _scatter_sum(g, index, axis, shape)
 
 
-def _fitting(x: TensorBase, dim: Any, index: Any, who: str, src: TensorBase | None = None) -> tuple[int, TensorBase]:
-    """Check an index that names one element for each of its own."""
+def _fitting(
+    x: TensorBase, dim: Any, index: Any, who: str, src: TensorBase | None = None, late: bool = False
+) -> tuple[int, TensorBase]:
+    """Check an index that names one element for each of its own; with `late`, leave what along() checks to it."""
     at = an_index(index, who)
     axis = one_dim(dim, x._data.ndim, who)
     shape, wanted = x._data.shape, at._data.shape
@@ -93,7 +97,8 @@ def _fitting(x: TensorBase, dim: Any, index: Any, who: str, src: TensorBase | No
             len(src._data.shape) != len(wanted) or any(n > m for n, m in zip(wanted, src._data.shape, strict=True))
         ):
             raise ShapeError(f"{who}: src no smaller than the index {wanted} is required, got {src._data.shape}.")
-    _checked(at._data, shape[axis] if shape else 1, who)
+    if not late or moves(at._data.size) is None:
+        checked(at._data, shape[axis] if shape else 1, who)
     return axis, at
 
 
@@ -110,7 +115,7 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Te
             [4, 3]])
     """
     x = as_tensor(input)
-    axis, at = _fitting(x, dim, index, "gather")
+    axis, at = _fitting(x, dim, index, "gather", late=True)
     if at._data.size == 0:
         return TensorBase._wrap(np.empty(at._data.shape, x._data.dtype))  # type: ignore[return-value]
     if not x._data.ndim or not at._data.ndim:
@@ -277,7 +282,7 @@ def _slices(input: Any, dim: Any, index: Any, who: str) -> tuple[TensorBase, Ten
     if at._data.ndim > 1:
         raise _NotAVector(f"{who}: a vector of indices is required, got shape {at._data.shape}.")
     negative = who in ("index_fill",)
-    _checked(at._data, x._data.shape[axis] if x._data.ndim else 1, who, negative)
+    checked(at._data, x._data.shape[axis] if x._data.ndim else 1, who, negative)
     return x, _at_least_1d(at), axis
 
 
@@ -397,7 +402,7 @@ def take(input: Any, index: Any) -> Tensor:
     x, at = as_tensor(input), an_index(index, "take")
     if x._data.size == 0 and at._data.size:
         raise OutOfRange("take: the tensor has no elements to take from.")
-    _checked(at._data, x._data.size, "take", True)
+    checked(at._data, x._data.size, "take", True)
     return apply(_take, (x, at))
 
 
@@ -410,7 +415,7 @@ def put_arguments(input: Any, index: Any, source: Any) -> tuple[TensorBase, Tens
         raise ShapeError(f"put: as many values as indices are required, got {src._data.size} and {at._data.size}.")
     if x._data.size == 0 and at._data.size:
         raise OutOfRange("put: the tensor has no elements to put anything in place of.")
-    _checked(at._data, x._data.size, "put", True)
+    checked(at._data, x._data.size, "put", True)
     return x, src, at
 
 

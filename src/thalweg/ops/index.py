@@ -19,8 +19,8 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
 from ._coerce import as_tensor, piece, zeros_for
-from ._index_arrays import picked, places, slices, sum_into, within
-from .gather import OutOfRange, write_into
+from ._index_arrays import OutOfRange, picked, places, slices, sum_into, within
+from .gather import write_into
 from .inplace import copy_
 from .masks import where_true
 from .reduce import converted

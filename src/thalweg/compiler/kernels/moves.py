@@ -29,8 +29,8 @@ _ADDED = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def _gather_lines(x: Any, index: Any, out: Any, rows: Any, start: int, stop: int) -> int:
-    """Pick along the last dim; the parts are rows, or places of the only row."""
+def _gather_lines(x: Any, index: Any, out: Any, turn: int, rows: Any, start: int, stop: int) -> int:
+    """Pick along the last dim; the parts are rows, or places of the only row. A negative index is taken plus `turn`."""
     n, bad = np.uint64(x.shape[1]), 0
     first, last = (start, stop) if rows else (0, 1)
     a, z = (0, index.shape[1]) if rows else (start, stop)
@@ -39,7 +39,7 @@ def _gather_lines(x: Any, index: Any, out: Any, rows: Any, start: int, stop: int
         for k in range(at.shape[0]):
             i = np.uint64(at[k])  # negative ones are large there, and compared only then
             if i >= n:
-                i = np.uint64(at[k] + row.shape[0])
+                i = np.uint64(at[k] + turn)
                 if i >= n:
                     bad += 1
                     continue
@@ -48,7 +48,7 @@ def _gather_lines(x: Any, index: Any, out: Any, rows: Any, start: int, stop: int
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def _gather_columns(x: Any, index: Any, out: Any, start: int, stop: int) -> int:
+def _gather_columns(x: Any, index: Any, out: Any, turn: int, start: int, stop: int) -> int:
     """Pick along the middle dim, an index for each element; the parts are stripes of columns."""
     _, n, inner = x.shape
     stripes, bad = (inner + WIDE - 1) // WIDE, 0
@@ -61,7 +61,7 @@ def _gather_columns(x: Any, index: Any, out: Any, start: int, stop: int) -> int:
             for j in range(a, z):
                 i = at[j]
                 if i < 0:
-                    i += n
+                    i += turn
                 if i < 0 or i >= n:
                     bad += 1
                 else:
@@ -89,11 +89,13 @@ def _copy_rows(x: Any, index: Any, out: Any, start: int, stop: int) -> int:
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def _add_lines(out: Any, index: Any, g: Any, start: int, stop: int) -> int:
-    """Add along the last dim, an index for each element; the parts are rows."""
+def _add_lines(out: Any, index: Any, g: Any, fresh: Any, start: int, stop: int) -> int:
+    """Add along the last dim, an index for each element; the parts are rows. Where `out` is fresh it counts as zeros."""
     n, bad = out.shape[1], 0
     for r in range(start, stop):
         to, at, row = out[r], index[r], g[r]
+        if fresh:
+            to[:] = 0
         for k in range(at.shape[0]):
             i = np.uint64(at[k] + (n & (at[k] >> 63)))
             if i < np.uint64(n):
@@ -104,7 +106,7 @@ def _add_lines(out: Any, index: Any, g: Any, start: int, stop: int) -> int:
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def _add_columns(out: Any, index: Any, g: Any, start: int, stop: int) -> int:
+def _add_columns(out: Any, index: Any, g: Any, fresh: Any, start: int, stop: int) -> int:
     """Add along the middle dim, an index for each element; the parts are stripes of columns."""
     _, n, inner = out.shape
     stripes, bad = (inner + WIDE - 1) // WIDE, 0
@@ -112,6 +114,9 @@ def _add_columns(out: Any, index: Any, g: Any, start: int, stop: int) -> int:
         o = task // stripes
         a = (task - o * stripes) * WIDE
         z, block = min(a + WIDE, inner), out[o]
+        if fresh:
+            for k in range(n):
+                block[k, a:z] = 0
         for k in range(index.shape[1]):
             at, row = index[o, k], g[o, k]
             for j in range(a, z):
@@ -190,21 +195,30 @@ def _stripes(x: Any) -> int:
     return int(x.shape[0] * ((x.shape[2] + WIDE - 1) // WIDE))
 
 
-def gather(x: Any, index: Any, axis: int) -> Any:
-    """Return ``out[o, k, j] = x[o, index[o, k, j], j]``, or None; the index is no longer than x in other dims."""
+def gather(x: Any, index: Any, axis: int, negative: bool) -> Any:
+    """Return ``out[o, k, j] = x[o, index[o, k, j], j]``, or None; the index is no longer than x in other dims.
+
+    It may be `negative`, and counts from the end there.
+    """
     lies = _words(x[tuple(slice(None if k == axis else n) for k, n in enumerate(index.shape))])
     if lies is None:
         return None
     lies, at, out = flat(lies, axis), flat(_index(index), axis), np.empty(index.shape, x.dtype)
-    to = flat(_words(out), axis)
+    to, turn = flat(_words(out), axis), x.shape[axis] if negative else 0
     if lies.shape[2] == 1:
         lies, at, to = lies[:, :, 0], at[:, :, 0], to[:, :, 0]
         several = len(lies) > 1
         count = len(lies) if several else at.shape[1]
-        right = _whole(lambda start, stop: _gather_lines(lies, at, to, several, start, stop), count, _INDEXED * to.size)
+
+        def work(start: int, stop: int) -> int:
+            return _gather_lines(lies, at, to, turn, several, start, stop)
     else:
-        right = _whole(lambda start, stop: _gather_columns(lies, at, to, start, stop), _stripes(to), _INDEXED * to.size)
-    return out if right else None
+        count = _stripes(to)
+
+        def work(start: int, stop: int) -> int:
+            return _gather_columns(lies, at, to, turn, start, stop)
+
+    return out if _whole(work, count, _INDEXED * to.size) else None
 
 
 def rows(x: Any, index: Any, axis: int) -> Any:
@@ -219,15 +233,18 @@ def rows(x: Any, index: Any, axis: int) -> Any:
     return out if right else None
 
 
-def add_along(out: Any, index: Any, g: Any, axis: int) -> bool:
-    """Add g to contiguous `out` where the index points along a dim, all other dims being alike; tell whether done."""
+def add_along(out: Any, index: Any, g: Any, axis: int, fresh: bool = False) -> bool:
+    """Add g to contiguous `out` where the index points along a dim, all other dims being alike; tell whether done.
+
+    Where `out` is fresh, whatever it holds counts as zeros.
+    """
     if out.dtype not in _ADDED or g.dtype != out.dtype:
         return False
     to, at, some = flat(out, axis), flat(_index(index), axis), flat(g, axis)
     if to.shape[2] == 1:
         to, at, some = to[:, :, 0], at[:, :, 0], some[:, :, 0]
-        return _whole(lambda start, stop: _add_lines(to, at, some, start, stop), len(to), _INDEXED * at.size)
-    return _whole(lambda start, stop: _add_columns(to, at, some, start, stop), _stripes(to), _INDEXED * at.size)
+        return _whole(lambda start, stop: _add_lines(to, at, some, fresh, start, stop), len(to), _INDEXED * at.size)
+    return _whole(lambda start, stop: _add_columns(to, at, some, fresh, start, stop), _stripes(to), _INDEXED * at.size)
 
 
 def add_rows(out: Any, index: Any, g: Any) -> bool:
