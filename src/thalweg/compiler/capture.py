@@ -21,6 +21,7 @@ from ..core.origin import user_line
 from ..core.primitive import Primitive
 from ..core.tensor import TensorBase
 from ..errors import CaptureError
+from ..ops.arithmetic import _where
 from .program import Array, Draw, Input, Operation, Program, Value, Write
 
 __all__ = ["Captured", "Guard", "capture"]
@@ -87,6 +88,7 @@ class Capture:
         self.program = Program()
         self.entries: dict[int, _Entry] = {}
         self.storages: list[_Storage] = []
+        self.kept: list[dict[_Storage, tuple[Value, Array]]] = []  # per condition in force: what was written, as before
         self.outside: dict[int, TensorBase] = {}  # by id of the array: tensors that were not made here
         self.fixed: set[Value] = set()  # depends on constants only
         self.on_settings: set[Value] = set()  # depends on settings and constants only
@@ -231,6 +233,9 @@ class Capture:
         storage = entry.storage
         if storage.before is None:
             storage.before = storage.array.copy()
+        for kept in self.kept:
+            if storage not in kept:
+                kept[storage] = storage.value, storage.array.copy()
         if entry.steps:
             whole = self.fresh(storage.array)
             self.emit(Operation(COPY_SLICES, (storage.value, new), (entry.steps,), (whole,)))
@@ -239,6 +244,30 @@ class Capture:
             storage.value = new
         storage.version += 1
         entry.value, entry.version = new, storage.version
+
+    def when(self, condition: TensorBase, work: Callable[[], Any]) -> None:
+        """Run `work`; memory that it wrote and that was there before has its new elements only where `condition` holds.
+
+        Both cases are computed in every run, and the program selects. In this run too: where the condition does not
+        hold, the elements are put back.
+        """
+        chosen, holds, known = self.value_of(condition), bool(condition._data), len(self.storages)
+        kept: dict[_Storage, tuple[Value, Array]] = {}
+        self.kept.append(kept)
+        try:
+            work()
+        finally:
+            self.kept.pop()
+        own = {storage for storage in self.storages[known:] if storage.source is None}  # made by `work` itself
+        for storage, (value, elements) in kept.items():
+            if storage in own:
+                continue
+            selected = self.fresh(storage.array)
+            self.emit(Operation(_where, (chosen, storage.value, value), (), (selected,), user_line()))
+            storage.value = selected
+            storage.version += 1
+            if not holds:
+                np.copyto(storage.array, elements)
 
     def read(self, tensor: TensorBase, how: str) -> None:
         """Refuse to let Python see a captured value; guard what depends on settings alone."""
@@ -271,6 +300,11 @@ class Capture:
 
     def draws(self, generator: Any) -> None:
         """Note which generator the next operation draws from."""
+        if self.kept:
+            raise CaptureError(
+                f"compile: random numbers are drawn in a step that may be left out, at {user_line()}, and how many were "
+                "drawn before must not depend on values. Leave this function eager, or draw outside of that step."
+            )
         if not any(g is generator for g, _ in self.draws_before):
             self.draws_before.append((generator, generator.call))
         self.generator = generator
@@ -294,6 +328,14 @@ class Capture:
         self.seen.add(id(optimizer))
         name = type(optimizer).__name__
         self.guards.append(Guard(f"the groups or fixed settings of {name} changed", _groups(optimizer)))
+
+    def depends(self, on: Any, what: str, now: Callable[[], Any]) -> None:
+        """Guard what the core reads from an object and decides on."""
+        if id(on) in self.seen:
+            return
+        self.seen.add(id(on))
+        before = now()
+        self.guards.append(Guard(what, lambda: bool(now() == before)))
 
     def scheduler(self, scheduler: Any, step: Callable[[], None]) -> None:
         """Remember the step of a scheduler, to be repeated after each run."""

@@ -51,6 +51,12 @@ class Recorder(Protocol):
     def optimizer(self, optimizer: Any) -> None:
         """`optimizer` is about to step: its groups decide what follows."""
 
+    def depends(self, on: Any, what: str, now: Callable[[], Any]) -> None:
+        """What follows depends on ``now()`` of `on` staying as it is; `what` says what happened when it did not."""
+
+    def when(self, condition: TensorBase, work: Callable[[], Any]) -> None:
+        """Run `work`; what it writes counts where the 0-d `condition` holds, now and in later runs."""
+
     def scheduler(self, scheduler: Any, step: Callable[[], None]) -> None:
         """`scheduler` is about to step: `step` repeats that after other runs of the function."""
 

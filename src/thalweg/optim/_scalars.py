@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from ..core import dtype as _dtype
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError
 from ..ops.arithmetic import _maximum, _minimum, _where
 from ..ops.pointwise import _abs, _sign, _sqrt
-from ..ops.reduce import _sum
+from ..ops.reduce import _sum, converted
+from ..ops.rounding import _round
 
 __all__ = [
-    "absolute", "as_number", "check", "descent_gradient", "is_on", "largest", "mean_square", "minus", "norm", "plus", "root",
-    "sign", "smallest", "total", "where",
+    "absolute", "as_number", "check", "descent_gradient", "is_finite", "is_multiple", "is_on", "largest", "mean_square", "minus",
+    "norm", "plus", "root", "sign", "smallest", "square", "total", "where",
 ]  # fmt: skip
 
 
@@ -100,6 +102,28 @@ def total(x: Any, axes: tuple[int, ...] | None = None) -> Any:
     if axes is None:
         return _sum(x, tuple(range(x.ndim)), False)
     return _sum(x, axes, True)
+
+
+def square(x: Any) -> Any:
+    """Sum of the squares of all elements."""
+    return float(np.vdot(x, x)) if isinstance(x, np.ndarray) else total(x * x)
+
+
+def is_finite(x: Any) -> Any:
+    """Return whether no element is NaN or infinite."""
+    if _is_number(x):
+        return math.isfinite(x)
+    if isinstance(x, TensorBase):
+        return total(x * 0) == 0  # 0 times anything else is NaN
+    return np.isfinite(x).all()
+
+
+def is_multiple(n: Any, of: int) -> Any:
+    """Return whether an integer is a multiple of another."""
+    if not isinstance(n, TensorBase):
+        return n % of == 0
+    exact = converted(n, _dtype.float64)
+    return _round(exact / of) * of == exact
 
 
 def norm(x: Any) -> Any:

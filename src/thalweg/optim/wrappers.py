@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from ..autograd.modes import enable_grad
-from ..core.inplace import bump, write
-from ..core.modes import current, enter, restore, silence
+from ..core.inplace import write
+from ..core.modes import current, enter
 from ..core.tensor import TensorBase
-from ..errors import AnomalyError, ArgumentError, CaptureError, DTypeError
-from ._scalars import check, largest, root, smallest, total, where
+from ..errors import AnomalyError, ArgumentError, DTypeError
+from ._cases import Counter, applied, as_tensors, count, put, when
+from ._scalars import check, is_finite, is_multiple, largest, plus, root, smallest, square, total, where
 from .optimizer import Optimizer
 
 __all__ = [
@@ -29,7 +30,8 @@ __all__ = [
 class Wrapper(Optimizer):
     """Base of the wrappers: delegates everything to `inner`, and steps it.
 
-    ``kept`` names the attributes that belong in a checkpoint, which is ``{"inner": …, name: …}``.
+    ``kept`` names the attributes that belong in a checkpoint, which is ``{"inner": …, name: …}``. What a step decides on
+    is a setting, which a compiler guards, or a :class:`Counter`, which is state.
     """
 
     kept: tuple[str, ...] = ()
@@ -62,16 +64,36 @@ class Wrapper(Optimizer):
     def _params(self) -> list[Any]:
         return [p for group in self.param_groups for p in group["params"]]
 
-    def _not_captured(self) -> None:
-        if current().recorder is not None:
-            raise CaptureError(f"{self._name()}: what it does depends on values in Python, so it cannot be compiled.")
+    def _told(self) -> None:
+        """Tell a recorder what the step depends on besides state."""
+        recorder = current().recorder
+        if recorder is not None:
+            recorder.depends(self, f"a setting of {self._name()} changed", self._settled)
 
-    @staticmethod
-    def _loss(closure: Callable[[], Any] | None) -> Any:
-        if closure is None:
-            return None
-        with enable_grad():
-            return closure()
+    def _settled(self) -> Any:
+        """Return what a compiled step takes as constant."""
+        settings = [v for k, v in self.__dict__.items() if k[0] != "_" and isinstance(v, (bool, int, float, str))]
+        return (id(self.inner), *settings)
+
+    def _loss(self, closure: Callable[[], Any] | None) -> Any:
+        """Begin a step: evaluate the closure, if there is one."""
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        self._told()
+        return loss
+
+    def _step_with(self, params: list[Any], grads: list[Any]) -> None:
+        """Step what it wraps with other gradients, and leave the parameters' own as they were."""
+        own = [p._grad for p in params]
+        for param, grad in zip(params, grads, strict=True):
+            param._grad = grad
+        try:
+            self.inner.step()
+        finally:
+            for param, grad in zip(params, own, strict=True):
+                param._grad = grad
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state dict of what it wraps under ``inner``, and its own state beside it."""
@@ -87,8 +109,12 @@ class Wrapper(Optimizer):
         for name in self.kept:
             setattr(self, name, deepcopy(state_dict[name]))
 
+    def _counters(self) -> list[str]:
+        return [name for name in self.kept if isinstance(getattr(type(self), name, None), Counter)]
+
     def __repr__(self) -> str:
-        shown = {k: v for k, v in self.__dict__.items() if k[0] != "_" and isinstance(v, (bool, int, float, str))}
+        values = {k: v._data.item() if k in self._counters() else v for k, v in self.__dict__.items() if k[0] != "_"}
+        shown = {k: v for k, v in values.items() if isinstance(v, (bool, int, float, str))}
         own = ", ".join(f"{k}={v!r}" for k, v in shown.items())
         return f"{self._name()}({own}) of {self.inner!r}"
 
@@ -102,33 +128,16 @@ class _GradientWrapper(Wrapper):
 
     def _run(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = self._loss(closure)
-        params = [p for p in self._params() if p._grad is not None]
-        own = [p._grad for p in params]
-        for param, grad in zip(params, self._apply(own, params), strict=True):
-            param._grad = grad
-        try:
-            self.inner.step()
-        finally:
-            for param, grad in zip(params, own, strict=True):
-                param._grad = grad
+        self._stepped_with_changed()
         return loss
 
-    def _apply(self, grads: list[Any], params: list[Any]) -> list[Any]:
-        modes = current()
+    def _stepped_with_changed(self) -> None:
+        params = [p for p in self._params() if p._grad is not None]
+        grads = [p._grad for p in params]
         if self.defaults.get("differentiable"):
-            return self._changed(grads, params)
-        if modes.recorder is not None:
-            enter(modes.with_grad(False))
-            try:
-                return self._changed(grads, params)
-            finally:
-                enter(modes)
-        token = silence()
-        try:
-            found = self._changed([g._data for g in grads], [p._data for p in params])
-        finally:
-            restore(token)
-        return [TensorBase._wrap(np.asarray(g)) for g in found]
+            self._step_with(params, self._changed(grads, params))
+        else:
+            self._step_with(params, as_tensors(applied(self._changed, grads, params)))
 
 
 class ClipValue(_GradientWrapper):
@@ -146,11 +155,12 @@ class ClipValue(_GradientWrapper):
 class ClipNorm(_GradientWrapper):
     """All gradients together onto the ball of a radius: ``g · min(1, radius/‖g‖)``, exactly.
 
-    A norm that is not finite is an error, or with ``nonfinite="skip"`` skips the step and counts it in `skipped`. (In a
-    compiled step neither can be checked.) `last_norm` is the norm before clipping.
+    A norm that is not finite is an error (which a compiled step cannot notice), or with ``nonfinite="skip"`` skips the
+    step and counts it in `skipped`. `last_norm` is the norm before clipping.
     """
 
     kept = ("skipped",)
+    skipped = Counter()
 
     def __init__(self, inner: Optimizer, radius: float, *, nonfinite: str = "error") -> None:
         check(radius > 0, self._name(), "radius", "a number > 0", radius)
@@ -159,31 +169,36 @@ class ClipNorm(_GradientWrapper):
         self.radius = radius
         self.nonfinite = nonfinite
         self.skipped = 0
-        self.last_norm: float | None = None
+        self._last = TensorBase._wrap(np.full((), -1, self._params()[0]._data.dtype))
+
+    @property
+    def last_norm(self) -> float | None:
+        """The norm of the latest gradients before clipping; None before the first step."""
+        found: float = self._last._data.item()
+        return None if found == -1 else found
 
     def _run(self, closure: Callable[[], Any] | None = None) -> Any:
-        if current().recorder is not None:
-            return super()._run(closure)
         loss = self._loss(closure)
-        grads = [p._grad._data for p in self._params() if p._grad is not None]
-        self.last_norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in grads)))
-        if not np.isfinite(self.last_norm):
-            if self.nonfinite == "error":
-                raise AnomalyError(
-                    f"{self._name()}: the norm of the gradients is {self.last_norm}; find out why, or give nonfinite='skip'."
-                )
-            self.skipped += 1
-            return loss
-        super()._run()
+        grads = [p._grad for p in self._params() if p._grad is not None]
+        length = applied(self._length, grads)
+        put(self._last, length)
+        finite = applied(lambda: is_finite(length))
+        if self.nonfinite == "skip":
+            when(finite, self._stepped_with_changed, lambda: count(self.skipped))
+        elif finite is False:
+            raise AnomalyError(
+                f"{self._name()}: the norm of the gradients is {length}; find out why, or give nonfinite='skip'."
+            )
+        else:
+            self._stepped_with_changed()
         return loss
 
+    @staticmethod
+    def _length(grads: list[Any]) -> Any:
+        return root(sum([square(g) for g in grads[1:]], square(grads[0]))) if grads else 0.0
+
     def _changed(self, grads: list[Any], params: list[Any]) -> list[Any]:
-        if not grads:
-            return grads
-        squares = total(grads[0] * grads[0])
-        for g in grads[1:]:
-            squares = squares + total(g * g)
-        length = root(squares)
+        length = self._length(grads)
         inside = length <= self.radius
         scale = where(inside, 1.0, self.radius / where(inside, 1.0, length))
         return [g * scale for g in grads]
@@ -218,19 +233,24 @@ class SkipNonFinite(Wrapper):
     """No step while any gradient holds a NaN or an infinity; `skipped` counts."""
 
     kept = ("skipped",)
+    skipped = Counter()
 
     def __init__(self, inner: Optimizer) -> None:
         super().__init__(inner)
         self.skipped = 0
 
     def _run(self, closure: Callable[[], Any] | None = None) -> Any:
-        self._not_captured()
         loss = self._loss(closure)
-        if all(np.isfinite(p._grad._data).all() for p in self._params() if p._grad is not None):
-            self.inner.step()
-        else:
-            self.skipped += 1
+        good = applied(self._all_finite, [p._grad for p in self._params() if p._grad is not None])
+        when(good, self.inner.step, lambda: count(self.skipped))
         return loss
+
+    @staticmethod
+    def _all_finite(grads: list[Any]) -> Any:
+        good: Any = True
+        for g in grads:
+            good = is_finite(g) & good
+        return good
 
 
 class Accumulate(Wrapper):
@@ -240,6 +260,7 @@ class Accumulate(Wrapper):
     """
 
     kept = ("calls", "sums")
+    calls = Counter()
 
     def __init__(self, inner: Optimizer, every: int) -> None:
         check(every >= 1, self._name(), "every", "an integer >= 1", every)
@@ -249,34 +270,49 @@ class Accumulate(Wrapper):
         self.sums: dict[int, Any] = {}
 
     def _run(self, closure: Callable[[], Any] | None = None) -> Any:
-        self._not_captured()
         loss = self._loss(closure)
-        params = self._params()
-        for k, param in enumerate(params):
-            if param._grad is not None:
-                before = self.sums.get(k)
-                total_ = param._grad._data.copy() if before is None else before._data + param._grad._data
-                self.sums[k] = TensorBase._wrap(np.asarray(total_))
-        self.calls += 1
-        if self.calls < self.every:
-            return loss
-        own = [p._grad for p in params]
-        for k, param in enumerate(params):
-            found = self.sums.get(k)
-            param._grad = None if found is None else TensorBase._wrap(np.asarray(found._data / self.every))
-        try:
-            self.inner.step()
-        finally:
-            for param, grad in zip(params, own, strict=True):
-                param._grad = grad
-        self.calls, self.sums = 0, {}
+        having = {k: p._grad for k, p in enumerate(self._params()) if p._grad is not None}
+        sums = [self.sums[k] for k in having]
+        added = applied(
+            lambda sums, grads: [plus(s, g) for s, g in zip(sums, grads, strict=True)], sums, [*having.values()]
+        )
+        for kept, value in zip(sums, added, strict=True):
+            put(kept, value)
+        when(count(self.calls) >= self.every, self._step_with_means)
         return loss
+
+    def _told(self) -> None:
+        for k, param in enumerate(self._params()):
+            if param._grad is not None and k not in self.sums:
+                self.sums[k] = TensorBase._wrap(np.zeros_like(param._grad._data))
+        super()._told()
+
+    def _settled(self) -> Any:
+        return (*super()._settled(), *((k, id(kept)) for k, kept in self.sums.items()))
+
+    def _step_with_means(self) -> None:
+        params = self._params()
+        means = as_tensors(applied(lambda sums: [s / self.every for s in sums], [*self.sums.values()]))
+        found = dict(zip(self.sums, means, strict=True))
+        self._step_with(params, [found.get(k) for k in range(len(params))])
+        self.calls = 0
+        if current().recorder is None:
+            self.sums = {}  # who has no gradient in the next calls gets none
+            return
+        for kept in self.sums.values():
+            put(kept, 0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state dict of what it wraps under ``inner``, and the calls since the last step with their sums."""
+        found = super().state_dict()
+        return found if found["calls"]._data.item() else {**found, "sums": {}}
 
 
 class _AfterStep(Wrapper):
     """Steps, then changes something by what the parameters have become."""
 
     def _run(self, closure: Callable[[], Any] | None = None) -> Any:
+        self._told()
         modes = current()
         result = self.inner.step() if closure is None else self.inner.step(closure)
         enter(modes.with_grad(False))
@@ -325,20 +361,18 @@ class _Averaged(_AfterStep):
     def averaged(self) -> Iterator[None]:
         """Within it the parameters hold their averages; afterwards their own values again."""
         params = self._params()
-        own = [p._data.copy() for p in params]
+        own = applied(lambda values: [x.clone() if isinstance(x, TensorBase) else x.copy() for x in values], params)
         self.copy_averages()
         try:
             yield
         finally:
             for param, value in zip(params, own, strict=True):
-                np.copyto(param._data, value)
-                bump(param)
+                put(param, value)
 
     def copy_averages(self) -> None:
         """Put the averages into the parameters for good."""
-        for param, average in zip(self._params(), self.averages, strict=True):
-            np.copyto(param._data, average._data)
-            bump(param)
+        for param, average in zip(self._params(), applied(lambda values: values, self.averages), strict=True):
+            put(param, average)
 
 
 class EMA(_Averaged):
@@ -360,6 +394,8 @@ class SWA(_Averaged):
     """The plain mean of the parameters after every `every`-th step from step `start` on. Izmailov et al. 2018."""
 
     kept = ("averages", "steps", "taken")
+    steps = Counter()
+    taken = Counter()
 
     def __init__(self, inner: Optimizer, start: int = 0, every: int = 1) -> None:
         check(start >= 0, self._name(), "start", "an integer >= 0", start)
@@ -371,19 +407,24 @@ class SWA(_Averaged):
         self.taken = 0
 
     def _after(self) -> None:
-        self._not_captured()
-        self.steps += 1
-        if self.steps <= self.start or (self.steps - self.start) % self.every:
-            return
-        self.taken += 1
-        for param, average in zip(self._params(), self.averages, strict=True):
-            average._data += (param._data - average._data) / self.taken
+        n = count(self.steps)
+        when((n > self.start) & is_multiple(n - self.start, self.every), self._take)
+
+    def _take(self) -> None:
+        taken = count(self.taken)
+        found = applied(
+            lambda values, means: [a + (x - a) / taken for x, a in zip(values, means, strict=True)],
+            self._params(), self.averages,
+        )  # fmt: skip
+        for average, value in zip(self.averages, found, strict=True):
+            put(average, value)
 
 
 class Lookahead(_AfterStep):
     """Slow weights that follow the fast ones: every `every` steps ``slow += α (x - slow); x = slow``. Zhang et al. 2019."""
 
     kept = ("slow", "steps")
+    steps = Counter()
 
     def __init__(self, inner: Optimizer, alpha: float = 0.5, every: int = 5) -> None:
         check(0 < alpha <= 1, self._name(), "alpha", "a number in (0, 1]", alpha)
@@ -400,12 +441,15 @@ class Lookahead(_AfterStep):
         self.slow += [TensorBase._wrap(p._data.copy()) for p in self._params()[len(self.slow) :]]
 
     def _after(self) -> None:
-        self._not_captured()
-        self.steps += 1
-        if self.steps % self.every:
-            return
-        for k, param in enumerate(self._params()):
-            slow = self.slow[k]._data
-            slow += self.alpha * (param._data - slow)
-            np.copyto(param._data, slow)
-            bump(param)
+        when(is_multiple(count(self.steps), self.every), self._pull)
+
+    def _pull(self) -> None:
+        params = self._params()
+        found = applied(
+            lambda values, slow: [s + self.alpha * (x - s) for x, s in zip(values, slow, strict=True)],
+            params,
+            self.slow,
+        )
+        for param, slow, value in zip(params, self.slow, found, strict=True):
+            put(slow, value)
+            put(param, value)
