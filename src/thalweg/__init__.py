@@ -114,6 +114,9 @@ from .ops.inplace_pointwise import tanh_ as tanh_
 from .ops.inplace_pointwise import threshold_ as threshold_
 from .ops.inplace_pointwise import trunc_ as trunc_
 from .ops.join import *
+from .ops.layout import contiguous_format as contiguous_format
+from .ops.layout import memory_format as memory_format
+from .ops.layout import preserve_format as preserve_format
 from .ops.limits import *
 from .ops.linalg_factors import cholesky_inverse as cholesky_inverse
 from .ops.linalg_factors import cholesky_legacy as cholesky
@@ -194,6 +197,13 @@ def __getattr__(name: str) -> object:
         found = getattr(import_module(f"{__name__}.compiler"), name)
         globals()[name] = found
         return found
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("thalweg")
+        except PackageNotFoundError:
+            return "unknown"
     raise AttributeError(f"module 'thalweg' has no attribute {name!r}.")
 
 

@@ -246,3 +246,32 @@ def test_long_running_sums_are_those_of_numpy():
     data = np.ones(20_000)
     data[70] = np.inf
     assert np.array_equal(tw.from_numpy(data).cumsum(0)._data, np.cumsum(data))
+
+
+@pytest.mark.parametrize("made", ["view", "result"])
+def test_contiguous_puts_the_elements_in_row_major_order(made):
+    x = tw.arange(24.0).reshape(2, 3, 4)
+    turned = x.transpose(0, 1) if made == "view" else (x * 1).transpose(0, 1) + 0
+    rows = turned.contiguous()
+    assert rows.is_contiguous()
+    assert rows.stride() == (8, 4, 1)
+    assert rows.view(-1).tolist() == turned.reshape(-1).tolist()
+    assert x.contiguous() is x
+    assert turned.clone().stride() == turned.stride()
+    assert turned.clone(memory_format=tw.contiguous_format).stride() == (8, 4, 1)
+    assert turned.contiguous(memory_format=tw.contiguous_format).stride() == (8, 4, 1)
+
+
+def test_contiguous_hands_gradients_through():
+    x = tw.arange(6.0).reshape(2, 3).requires_grad_()
+    (x.t().contiguous().view(6) * tw.arange(6.0)).sum().backward()
+    assert x.grad.tolist() == [[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda x: x.contiguous(memory_format=tw.preserve_format), lambda x: x.clone(memory_format="rows")],
+)
+def test_a_memory_format_that_is_not_there_is_named(call):
+    with pytest.raises(RuntimeError, match="memory_format must be"):
+        call(tw.zeros(2, 2))

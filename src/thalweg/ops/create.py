@@ -16,6 +16,7 @@ from ..errors import DTypeError, ShapeError
 from ._coerce import as_tensor as coerced
 from ._coerce import shape_of
 from .device import checked
+from .layout import numpy_order
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -398,6 +399,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tensor:
 
 
 _clone: Primitive = Primitive("clone", lambda x: x.copy(order="K"), [lambda g: g], linear=True)
+_clone_in_rows: Primitive = Primitive("clone", lambda x: x.copy(order="C"), [lambda g: g], linear=True)
 
 
 def detach(input: Any) -> Tensor:
@@ -406,5 +408,6 @@ def detach(input: Any) -> Tensor:
 
 
 def clone(input: Any, *, memory_format: Any = None) -> Tensor:
-    """A copy with memory of its own, through which gradients flow."""
-    return apply(_clone, (coerced(input),))
+    """A copy with memory of its own, through which gradients flow; in the order of `input` unless told otherwise."""
+    rows = numpy_order(memory_format, "clone") == "C"
+    return apply(_clone_in_rows if rows else _clone, (coerced(input),))

@@ -11,6 +11,7 @@ from ...core.tensor import TensorBase
 from ...errors import ArgumentError, ShapeError
 from .. import create, limits, reduce, shape
 from .._coerce import one_dim
+from ..layout import contiguous_format, rows_only
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -117,13 +118,15 @@ class Conversions:
         found = tuple(k // self._data.itemsize for k in self._data.strides)
         return found if dim is None else found[one_dim(dim, self.ndim, "stride")]
 
-    def is_contiguous(self: Any) -> Any:
+    def is_contiguous(self: Any, memory_format: Any = None) -> Any:
         """Whether the elements lie one after the other in row-major order."""
+        rows_only(memory_format, "is_contiguous")
         return self._data.flags.c_contiguous
 
-    def contiguous(self: Any) -> Tensor:
-        """The tensor itself if contiguous, else a contiguous copy."""
-        return self if self._data.flags.c_contiguous else create.clone(self)
+    def contiguous(self: Any, memory_format: Any = None) -> Tensor:
+        """The tensor itself if its elements lie in row-major order, else a copy in that order."""
+        rows_only(memory_format, "contiguous")
+        return self if self._data.flags.c_contiguous else create.clone(self, memory_format=contiguous_format)
 
     def data_ptr(self: Any) -> Any:
         """The address of the first element."""
