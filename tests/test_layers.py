@@ -14,11 +14,11 @@ ROOMS = {
     "errors": 0, "_typing": 0, "typing": 0,
     "core": 1,
     "ops": 2,
-    "autograd": 3, "func": 3, "linalg": 3, "special": 3,
+    "autograd": 3, "func": 3, "linalg": 3, "serialization": 3,
     "optim": 4, "minimize": 4, "nn": 4, "constraints": 4, "analysis": 4, "compiler": 4, "data": 4, "utils": 4,
     "problems": 5,
     "lab": 6,
-    "cli": 7, "page": 7,
+    "cli": 7,
 }  # fmt: skip
 
 # Lazy imports at a call that go upwards or sideways, each with the reason it needs.

@@ -180,12 +180,18 @@ if _TYPE_CHECKING:
     from .compiler import compile as compile
     from .compiler import get_num_threads as get_num_threads
     from .compiler import set_num_threads as set_num_threads
+    from .func import vmap as vmap
+    from .serialization import load as load
+    from .serialization import save as save
 
 # What is loaded when it is first asked for: the kits of rooms 3 to 5, so that `import thalweg` stays quick.
 _KITS = (
     "analysis", "compiler", "constraints", "data", "func", "linalg", "minimize", "nn", "optim", "problems", "utils",
 )  # fmt: skip
-_FROM_COMPILER = ("compile", "get_num_threads", "set_num_threads")
+_FROM = {
+    "compile": "compiler", "get_num_threads": "compiler", "set_num_threads": "compiler",
+    "load": "serialization", "save": "serialization", "vmap": "func",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
@@ -193,8 +199,8 @@ def __getattr__(name: str) -> object:
 
     if name in _KITS:
         return import_module(f"{__name__}.{name}")
-    if name in _FROM_COMPILER:
-        found = getattr(import_module(f"{__name__}.compiler"), name)
+    if name in _FROM:
+        found = getattr(import_module(f"{__name__}.{_FROM[name]}"), name)
         globals()[name] = found
         return found
     if name == "__version__":
@@ -208,4 +214,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_KITS, *_FROM_COMPILER})
+    return sorted({*globals(), *_KITS, *_FROM})
