@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import thalweg as tw
+from thalweg.compiler import pooling
 from thalweg.nn import functional as F
+from thalweg.ops import _conv_arrays as convs
 
 
 def _step(w, b, pool, extra):
@@ -25,10 +27,14 @@ def _step(w, b, pool, extra):
 POOLS = [lambda h: F.max_pool2d(h, 2), lambda h: F.max_pool2d(h, 3, 2, 1)]
 
 
+@pytest.mark.parametrize("joined", [False, True])
 @pytest.mark.parametrize("special", [0.0, np.nan, np.inf])
 @pytest.mark.parametrize("extra", [False, True])
 @pytest.mark.parametrize("pool", POOLS)
-def test_compiled_equals_eager(pool, extra, special):
+def test_compiled_equals_eager(pool, extra, special, joined, monkeypatch):
+    if joined:
+        monkeypatch.setattr(pooling, "_ENOUGH", 0)
+        monkeypatch.setattr(convs, "ENOUGH", 0)
     rng = np.random.default_rng(0)
     w = tw.tensor(rng.standard_normal((5, 2, 3, 3)), requires_grad=True)
     b = tw.tensor(rng.standard_normal(5) - 2.0, requires_grad=True)  # many windows are 0 throughout
@@ -46,6 +52,8 @@ def test_compiled_equals_eager(pool, extra, special):
     text = str(step.program)
     assert ("), 0.0)" in text) != extra  # elsewhere the rectified elements are needed as they are
     assert ("relu" in text) == extra
+    assert ("convolution_max_pool" in text) == (joined and not extra)
+    assert ("convolution_weight_pool_put" in text) == (joined and not extra)
 
 
 def test_indices_that_are_returned_keep_their_meaning():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Loop", "Other", "Product", "nothing", "special_kernel", "trial"]
 
 _PAYS = 1 << 16  # elements of a loop from which a second thread pays
-_PRODUCT_PAYS = 1 << 22  # multiplications of a product from which a second thread pays
+_PRODUCT_PAYS = 1 << 21  # multiplications of a product from which a second thread pays
 
 
 def nothing(registers: list[Any]) -> None:

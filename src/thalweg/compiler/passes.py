@@ -12,7 +12,7 @@ from ..core.primitive import Primitive
 from ..ops._elementwise import Elementwise
 from .decompose import decompose
 from .interpret import evaluate
-from .pooling import relu_in_pools, sums_before_pools
+from .pooling import pools_in_convolutions, relu_in_pools, sums_before_pools
 from .program import Array, Draw, Input, Operation, Program, Value, check
 
 __all__ = ["eliminate_dead", "fold_constants", "merge_equal", "optimize", "simplify"]
@@ -24,7 +24,7 @@ def optimize(program: Program, checked: bool = False) -> Program:
     """Run all passes."""
     passes: tuple[Callable[[Program], Program], ...] = (
         eliminate_dead, decompose, simplify, fold_constants, simplify, merge_equal, eliminate_dead,
-        relu_in_pools, sums_before_pools,
+        relu_in_pools, sums_before_pools, pools_in_convolutions,
     )  # fmt: skip
     for each in passes:
         program = each(program)

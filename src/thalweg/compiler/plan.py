@@ -30,7 +30,8 @@ __all__ = ["Plan"]
 _OWN_KERNELS = {
     "nll_loss", "nll_loss_back",
     "convolution", "convolution_input", "convolution_weight", "max_pool2d", "max_pool3d", "pool_put", "pool_take", "avg_pool2d",
-    "avg_pool3d", "avg_pool_back", "pool_places",
+    "avg_pool3d", "avg_pool_back", "pool_places", "convolution_max_pool", "convolution_input_pool_put",
+    "convolution_weight_pool_put",
 }  # fmt: skip
 
 

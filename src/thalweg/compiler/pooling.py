@@ -1,17 +1,35 @@
 """What comes before a pooling moves behind it, where there are fewer elements; nothing else changes, NaN and infinity included.
 
 The largest element of max(x, 0) is the larger of 0 and the largest element of x, and a gradient that is masked and
-then put back to its place is the gradient put back and then masked.
+then put back to its place is the gradient put back and then masked. A convolution and the pooling of its result then
+become one operation, and so do putting a gradient back and the convolution that reads it: in between lie the largest
+arrays of a network, which need not exist.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..core.moves import CAST, IMPLICIT_CAST
+from ..core.primitive import Primitive
+from ..ops import _pool_arrays as arrays
 from .program import Operation, Program, Value
 
-__all__ = ["relu_in_pools", "sums_before_pools"]
+__all__ = ["pools_in_convolutions", "relu_in_pools", "sums_before_pools"]
 
 _POOLS = ("max_pool2d", "max_pool3d")
+_ENOUGH = 1 << 17  # elements that are worth not writing
+
+_CONV_POOL = Primitive(
+    "convolution_max_pool",
+    lambda x, w, out_sizes, settings, plan, floor: arrays.conv_largest(x, w, None, out_sizes, settings, plan, floor),
+    arity=2,
+    outputs=("out", "which"),
+)
+_CONV_BIAS_POOL = Primitive("convolution_max_pool", arrays.conv_largest, arity=3, outputs=("out", "which"))
+_INPUT_PUT = Primitive("convolution_input_pool_put", arrays.input_put, arity=3)
+_WEIGHT_PUT = Primitive("convolution_weight_pool_put", arrays.weight_put, arity=3)
+_PUT_THEN = {"convolution_input": _INPUT_PUT, "convolution_weight": _WEIGHT_PUT}
 
 
 def _users(program: Program) -> dict[Value, list[Operation]]:
@@ -100,3 +118,33 @@ def sums_before_pools(program: Program) -> Program:
             op = Operation(op.primitive, put.inputs[:1], op.params, op.outputs, op.line)
         kept.append(op)
     return program.with_operations(kept)
+
+
+def pools_in_convolutions(program: Program) -> Program:
+    """Join convolutions with the max poolings of their results, and gradients put back with what reads them."""
+    users, wanted = _users(program), program.wanted()
+    new: dict[Operation, list[Operation]] = {}
+    for op in program.operations:
+        lone = users[op.outputs[0]] if op.outputs[0] not in wanted and _large(op.outputs[0]) else []
+        if op.primitive.name == "convolution" and [u.primitive.name in _POOLS for u in lone] == [True]:
+            pool = lone[0]
+            joined = _CONV_POOL if len(op.inputs) == 2 else _CONV_BIAS_POOL
+            floor = pool.params[1] if len(pool.params) > 1 else -np.inf
+            params = (*op.params, pool.params[0], floor)
+            new[op], new[pool] = [], [Operation(joined, op.inputs, params, pool.outputs, op.line)]
+        elif op.primitive.name == "pool_put" and lone and all(_reads(u, op.outputs[0]) for u in lone):
+            new[op] = []
+            for user in lone:
+                inputs, params = (*op.inputs, user.inputs[1]), (*op.params, *user.params)
+                new[user] = [Operation(_PUT_THEN[user.primitive.name], inputs, params, user.outputs, user.line)]
+    if not new:
+        return program
+    return program.with_operations(o for op in program.operations for o in new.get(op, [op]))
+
+
+def _large(value: Value) -> bool:
+    return value.size >= _ENOUGH and value.shape[:1] >= (16,) and value.dtype in (np.float32, np.float64)
+
+
+def _reads(op: Operation, g: Value) -> bool:
+    return op.primitive.name in _PUT_THEN and op.inputs[0] is g and op.inputs[1] is not g

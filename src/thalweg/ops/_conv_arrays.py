@@ -15,13 +15,43 @@ import numpy as np
 
 from . import _conv_tables as tables
 
-__all__ = ["Settings", "conv", "conv_input", "conv_weight", "kernels", "out_size"]
+__all__ = [
+    "Choice",
+    "Settings",
+    "conv",
+    "conv_input",
+    "conv_weight",
+    "kernels",
+    "out_size",
+    "try_conv",
+    "try_input",
+    "try_weight",
+]
 
 Settings = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]  # stride, padding, dilation, groups
 
 ENOUGH = 2_000_000  # multiplications from which a kernel pays for its start
 LARGEST = 1 << 22  # elements of the channels of a few samples that are packed
 BLOCK = 1 << 22  # elements of a matrix of columns at a time
+
+
+class Choice:
+    """A gradient [sample, channel, *dims] that is 0 but where a max pooling chose, to be written out by a kernel.
+
+    `values` and `which` have an element for each window; see ``kernels.conv.correlate`` for `windows`.
+    """
+
+    __slots__ = ("dtype", "itemsize", "ndim", "shape", "values", "which", "windows")
+
+    def __init__(self, values: Any, which: Any, sizes: tuple[int, ...], windows: tuple[Any, Any, int, bool]) -> None:
+        self.values, self.which, self.windows = values, which, windows
+        self.shape: tuple[int, ...] = (*values.shape[:2], *sizes)
+        self.dtype, self.itemsize, self.ndim = values.dtype, values.itemsize, len(self.shape)
+
+    def given(self) -> tuple[Any, tuple[Any, ...]]:
+        """Return the values as one row, and how to fetch from them."""
+        rows = [np.ascontiguousarray(np.moveaxis(a, 0, -1)).reshape(-1) for a in (self.values, self.which)]
+        return rows[0], (rows[1], *self.windows)
 
 
 @functools.cache
@@ -84,10 +114,20 @@ def _inner(x: Any, padding: tuple[int, ...]) -> Any:
     return out
 
 
-def _correlated(x: Any, w: Any, b: Any, geometry: tables.Geometry, groups: int, row: int) -> Any:
+def _correlated(
+    x: Any,
+    w: Any,
+    b: Any,
+    geometry: tables.Geometry,
+    groups: int,
+    row: int,
+    pool: tuple[Any, Any, int, float] | None = None,
+) -> Any:
     """Return the convolution that a geometry describes, of x [sample, channel, *] with w [o, channel / groups, *].
 
     The result lies as [o, *, sample]; None if there is no fitting kernel. `row`: the length of a row, 0 for none.
+    With `pool` (windows, counts, their width, a least result) it is the largest of each window, [o, window, sample],
+    and its number.
     """
     sizes, kernel, out, _, padding, _, transposed = geometry
     n, per = x.shape[0], w.shape[1]
@@ -97,10 +137,16 @@ def _correlated(x: Any, w: Any, b: Any, geometry: tables.Geometry, groups: int, 
     whole = prod(out[:-1]) * prod(kernel) * _rounded(row, tile)
     reach = tables.reach(geometry) if n >= tile else 0
     form = _form(n, tile, per * prod(sizes), row, reach, whole)
-    if not form:
+    chosen = isinstance(x, Choice)
+    if not form or ((chosen or pool is not None) and (form == "rows" or zeros_count)):
         return None
-    length = n
-    if form == "rows":
+    lies: tuple[int, ...]
+    length, fetch = n, None
+    if chosen:
+        flat, fetch = x.given()
+        lies, where, places = (0, 0, 0), tables.inside(sizes, (0,) * len(sizes)), prod(sizes)
+        table = tables.table(geometry, tile)
+    elif form == "rows":
         flat, lies, table = _rows(x, geometry)
         where, places, length = tables.NOWHERE, 0, row
     else:
@@ -111,11 +157,19 @@ def _correlated(x: Any, w: Any, b: Any, geometry: tables.Geometry, groups: int, 
             geometry = (full, *geometry[1:4], (0,) * len(full), geometry[5], False)
             where, places = tables.inside(sizes, padding), prod(full)
         table = tables.table(geometry, tile)
-    result = np.empty((w.shape[0], *out, n), x.dtype)
     bias = np.zeros(w.shape[0], x.dtype) if b is None else b
     pieces = w.reshape(groups, -1, per, prod(kernel))
-    kernels().correlate(flat, (*lies, places), where, table, pieces, bias, result.reshape(-1), length)
-    return np.moveaxis(result, -1, 0)
+    given = flat, (*lies, places), where, table, pieces, bias
+    if pool is None:
+        result = np.empty((w.shape[0], *out, n), x.dtype)
+        kernels().correlate(*given, result.reshape(-1), length, fetch)
+        return np.moveaxis(result, -1, 0)
+    windows, counts, width, floor = pool
+    best = np.empty((w.shape[0], len(counts), n), x.dtype)
+    which = np.empty(best.shape, np.uint8 if width <= 256 else np.int32)
+    chooses = which.reshape(-1), windows, counts, width, x.dtype.type(floor)
+    kernels().correlate(*given, best.reshape(-1), length, fetch, chooses)
+    return best, which
 
 
 def _rows(x: Any, geometry: tables.Geometry) -> tuple[Any, tuple[int, ...], Any]:
@@ -149,16 +203,24 @@ def _blocks(n: int, each: int) -> list[slice]:
     return [slice(k, min(k + step, n)) for k in range(0, n, step)]
 
 
+def try_conv(x: Any, w: Any, b: Any, out: tuple[int, ...], settings: Settings, pool: Any = None) -> Any:
+    """Return :func:`conv` from a kernel, or None if there is no fitting one; `pool`: see :func:`_correlated`."""
+    stride, padding, dilation, groups = settings
+    n = x.shape[0]
+    if not _worth(n, prod(out), w.shape, (x.dtype, w.dtype)):
+        return None
+    geometry = (x.shape[2:], w.shape[2:], out, stride, padding, dilation, False)
+    return _correlated(x, w, b, geometry, groups, n * out[-1] if stride[-1] == 1 else 0, pool)
+
+
 def conv(x: Any, w: Any, b: Any, out: tuple[int, ...], settings: Settings) -> Any:
     """Return ``y[n, o, i] = b[o] + Σ_{c, k} w[o, c, k] x[n, c, i·stride + k·dilation - padding]`` for i in `out`."""
+    done = try_conv(x, w, b, out, settings)
+    if done is not None:
+        return done
     stride, padding, dilation, groups = settings
     kernel = w.shape[2:]
     n, o = x.shape[0], w.shape[0]
-    if _worth(n, prod(out), w.shape, (x.dtype, w.dtype)):
-        geometry = (x.shape[2:], kernel, out, stride, padding, dilation, False)
-        done = _correlated(x, w, b, geometry, groups, n * out[-1] if stride[-1] == 1 else 0)
-        if done is not None:
-            return done
     result = np.empty((n, o, *out), np.result_type(x, w))
     xp = _padded(x, padding)
     per, each = x.shape[1] // groups, o // groups
@@ -190,17 +252,25 @@ def _surrounded(
     return buffer
 
 
+def try_input(g: Any, w: Any, sizes: tuple[int, ...], settings: Settings) -> Any:
+    """Return :func:`conv_input` of an array or a :class:`Choice` from a kernel, or None if there is no fitting one."""
+    stride, padding, dilation, groups = settings
+    kernel, n, per = w.shape[2:], g.shape[0], w.shape[1]
+    if not _worth(n, prod(g.shape[2:]), w.shape, (g.dtype, w.dtype)):
+        return None
+    turned = w.reshape(groups, -1, per, *kernel).swapaxes(1, 2).reshape(groups * per, -1, *kernel)
+    geometry = (g.shape[2:], kernel, sizes, stride, padding, dilation, True)
+    return _correlated(g, turned, None, geometry, groups, n * sizes[-1] if prod(stride) == 1 else 0)
+
+
 def conv_input(g: Any, w: Any, sizes: tuple[int, ...], settings: Settings) -> Any:
     """Return the transpose of :func:`conv` in its input, applied to g: a sum over taps into dims `sizes`."""
+    done = try_input(g, w, sizes, settings)
+    if done is not None:
+        return done
     stride, padding, dilation, groups = settings
     kernel, n, o = w.shape[2:], g.shape[0], w.shape[0]
     per, each = w.shape[1], o // groups
-    if _worth(n, prod(g.shape[2:]), w.shape, (g.dtype, w.dtype)):
-        turned = w.reshape(groups, each, per, *kernel).swapaxes(1, 2).reshape(groups * per, each, *kernel)
-        geometry = (g.shape[2:], kernel, sizes, stride, padding, dilation, True)
-        done = _correlated(g, turned, None, geometry, groups, n * sizes[-1] if prod(stride) == 1 else 0)
-        if done is not None:
-            return done
     full = _full(sizes, padding)
     result = np.zeros((n, groups * per, *full), np.result_type(g, w))
     out = g.shape[2:]
@@ -223,20 +293,23 @@ def conv_input(g: Any, w: Any, sizes: tuple[int, ...], settings: Settings) -> An
     )
 
 
-def _summed(g: Any, x: Any, kernel: tuple[int, ...], settings: Settings) -> Any:
-    """Return the gradient of the weight from a kernel, or None if there is no fitting one."""
+def try_weight(g: Any, x: Any, kernel: tuple[int, ...], settings: Settings) -> Any:
+    """Return :func:`conv_weight` of an array or a :class:`Choice` from a kernel, or None if there is no fitting one."""
     stride, padding, dilation, groups = settings
-    n, out = g.shape[0], g.shape[2:]
+    n, o, out = g.shape[0], g.shape[1], g.shape[2:]
     full = _full(x.shape[2:], padding)
-    per, each = x.shape[1] // groups, g.shape[1] // groups
+    per, each = x.shape[1] // groups, o // groups
+    if not _worth(n, prod(out), (o, per, *kernel), (g.dtype, x.dtype)) or o * per * prod(kernel) >= 1 << 18:
+        return None
     row = n * out[-1] if stride[-1] == 1 else 0
     tile = kernels().BYTES // x.itemsize
     form = _form(n, tile, per * prod(full) + each * prod(out), row, prod(out), n * prod(out))
-    if not form:
+    rows, chosen = form == "rows", isinstance(g, Choice)
+    if not form or (rows and chosen):
         return None
-    rows = form == "rows"
     lies: tuple[int, ...]
     g_lies: tuple[int, ...]
+    fetch = None
     if rows:
         inner = _inner(x, padding)
         flat, lies = inner.reshape(-1), (prod(inner.shape[1:]), n, 1)
@@ -244,7 +317,10 @@ def _summed(g: Any, x: Any, kernel: tuple[int, ...], settings: Settings) -> Any:
         where, g_where, scale = tables.NOWHERE, tables.NOWHERE, n
     else:
         flat, lies = tables.flat(x)
-        g_flat, g_lies = tables.flat(g)
+        if chosen:
+            (g_flat, fetch), g_lies = g.given(), (0, 0, 0)
+        else:
+            g_flat, g_lies = tables.flat(g)
         where, g_where = tables.inside(x.shape[2:], padding), tables.inside(out, (0,) * len(out))
         scale = min(_rounded(n, tile), tile * -(-64 // prod(out)))
     taps = tables.whole_taps(full, kernel, dilation, scale)
@@ -254,20 +330,19 @@ def _summed(g: Any, x: Any, kernel: tuple[int, ...], settings: Settings) -> Any:
     pieces = tables.pieces(full, out, stride, scale, rows, tile)
     summed = kernels().weight_gradient(
         flat, (*lies, prod(full)), where, g_flat, (*g_lies, prod(out)), g_where, (groups, each, per), n, scale, pieces,
-        offsets,
+        offsets, fetch,
     )  # fmt: skip
     return summed[..., : per * prod(kernel)].reshape(-1, per, *kernel)
 
 
 def conv_weight(g: Any, x: Any, kernel: tuple[int, ...], settings: Settings) -> Any:
     """Return the transpose of :func:`conv` in its weight, applied to g: the sum of g times x over samples and places."""
+    done = try_weight(g, x, kernel, settings)
+    if done is not None:
+        return done
     stride, padding, dilation, groups = settings
     n, o, out = g.shape[0], g.shape[1], g.shape[2:]
     per, each = x.shape[1] // groups, o // groups
-    if _worth(n, prod(out), (o, per, *kernel), (g.dtype, x.dtype)) and o * per * prod(kernel) < 1 << 18:
-        done = _summed(g, x, kernel, settings)
-        if done is not None:
-            return done
     xp = _padded(x, padding)
     result = np.zeros((groups, each, per * prod(kernel)), np.result_type(g, x))
     for some in _blocks(n, prod(out) * prod(kernel) * x.shape[1]):

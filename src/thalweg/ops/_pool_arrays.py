@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from . import _conv_arrays as convs
 from ._conv_arrays import kernels
 
-__all__ = ["average", "average_back", "largest", "pick", "place", "places", "put", "table", "take"]
+__all__ = [
+    "average", "average_back", "conv_largest", "input_put", "largest", "pick", "place", "places", "put", "table", "take",
+    "weight_put",
+]  # fmt: skip
 
 Plan = tuple[Any, ...]  # ("window", sizes, kernel, stride, padding, dilation, out) or ("adaptive", sizes, out)
 
@@ -116,6 +120,36 @@ def put(g: Any, which: Any, plan: Plan) -> Any:
         pool.put(_inner(g), _inner(which), table(plan), counts, out, once)
         return _outer(out, sizes)
     return place(g, places(which, plan), sizes)
+
+
+def conv_largest(
+    x: Any, w: Any, b: Any, sizes: tuple[int, ...], settings: convs.Settings, plan: Plan, floor: float
+) -> tuple[Any, Any]:
+    """Return :func:`largest` of a convolution, which is not kept where a kernel computes both."""
+    windows = table(plan)
+    done = convs.try_conv(x, w, b, sizes, settings, (windows.reshape(-1), _covered(plan)[0], windows.shape[1], floor))
+    if done is None:
+        return largest(convs.conv(x, w, b, sizes, settings), plan, floor)
+    best, which = done
+    return _outer(best, plan[-1]), _outer(which, plan[-1])
+
+
+def _choice(g: Any, which: Any, plan: Plan) -> convs.Choice:
+    windows = table(plan)
+    counts, once = _covered(plan)
+    return convs.Choice(g, which, plan[1], (windows.reshape(-1), counts, windows.shape[1], once))
+
+
+def input_put(g: Any, which: Any, w: Any, plan: Plan, sizes: tuple[int, ...], settings: convs.Settings) -> Any:
+    """Return the gradient of a convolution's input from that of its max pooling: ``conv_input(put(g, which), w)``."""
+    done = convs.try_input(_choice(g, which, plan), w, sizes, settings)
+    return convs.conv_input(put(g, which, plan), w, sizes, settings) if done is None else done
+
+
+def weight_put(g: Any, which: Any, x: Any, plan: Plan, kernel: tuple[int, ...], settings: convs.Settings) -> Any:
+    """Return the gradient of a convolution's weight from that of its max pooling: ``conv_weight(put(g, which), x)``."""
+    done = convs.try_weight(_choice(g, which, plan), x, kernel, settings)
+    return convs.conv_weight(put(g, which, plan), x, kernel, settings) if done is None else done
 
 
 def pick(x: Any, at: Any) -> Any:

@@ -7,6 +7,9 @@ multiplied. Two layouts are read:
 - *packed*: sixteen samples at a time are copied to ``[channel, place, sample]``, a few ten kilobytes that stay near;
 - *rows*: ``[channel, *dims, sample]`` as it lies, where a row of outputs is one run, for few samples and stride 1.
 
+What is packed may be the transpose of a max pooling, put among zeros on the way; and the results of packed samples may
+go through a max pooling before they are written (`windows`). Neither large array then exists.
+
 One output is computed by one task in a fixed order, and sums over samples are divided into parts that do not depend
 on the number of threads, hence neither do results.
 """
@@ -20,6 +23,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from ..threads import helpers_for, run_parts
+from .pool import add_chosen, best_of, set_chosen
 from .vectors import BITS, BYTES, arguments, cgutils, whole
 
 __all__ = ["BYTES", "TAPS", "correlate", "inner", "weight_gradient"]
@@ -28,6 +32,7 @@ TALL = 6  # output channels in one tile of a convolution: with two vectors each,
 TAPS = 3  # taps in one tile of a weight gradient, times up to four output channels
 EACH = 64  # pieces of a sum at a time, which stay in the nearest cache
 PARTS = 16  # partial weight gradients, whatever the number of threads
+NOTHING = (np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64), 0, True)  # no pooling
 
 
 def _tile(rows: int) -> Any:
@@ -203,13 +208,47 @@ def _pack(
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
+def _put_back(
+    g: Any, fetch: Any, n: int, channel: int, sample: int, count: int, lanes: int, out: Any, channels: int, places: int
+) -> None:
+    """Do as `_pack` with what a max pooling's gradient is among zeros: g is [channel, window, sample]."""
+    which, windows, counts, width, once = fetch
+    tile = BYTES // g.itemsize
+    most = count - count % tile
+    for c in range(channels):
+        to = c * places * lanes
+        if not once:
+            out[to : to + places * lanes] = 0
+        for q in range(len(counts)):
+            source, i = ((channel + c) * len(counts) + q) * n + sample, q * width
+            j = i + counts[q]
+            for m in range(0, most, tile):
+                if once:
+                    set_chosen(g, which, source + m, windows, i, j, out, to + m, lanes)
+                else:
+                    add_chosen(g, which, source + m, windows, i, j, out, to + m, lanes)
+            for m in range(most, lanes):
+                for k in range(i, j):
+                    here = m < count and which[source + m] == k - i
+                    if once:
+                        out[to + windows[k] * lanes + m] = g[source + m] if here else 0
+                    elif here:
+                        out[to + windows[k] * lanes + m] += g[source + m]
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
 def _correlate(
-    x: Any, lies: Any, where: Any, channels: int, bases: Any, kinds: Any, edges: Any, taps: Any, per: int,
-    w: Any, b: Any, tiles: Any, out: Any, length: int, start: int, stop: int,
+    x: Any, lies: Any, where: Any, fetch: Any, channels: int, bases: Any, kinds: Any, edges: Any, taps: Any, per: int,
+    w: Any, b: Any, tiles: Any, out: Any, length: int, pool: Any, start: int, stop: int,
 ) -> None:  # fmt: skip
     tile = BYTES // x.itemsize
-    places, blocks = len(bases), (length + tile - 1) // tile
-    packed = len(where) > 0
+    places, blocks, rows = len(bases), (length + tile - 1) // tile, tiles[-1]
+    packed, fetched = len(where) > 0, len(fetch[2]) > 0
+    which, windows, counts, width, floor = pool
+    pooled, apart, mine = len(counts) > 0, length, out
+    if pooled:
+        apart = tile
+        mine = np.empty(rows * places * tile, x.dtype)
     some, step, held = x, lies[0], -1
     if packed:
         step = lies[3] * tile
@@ -224,25 +263,33 @@ def _correlate(
             at += group * channels * lies[0] + lane
         elif block != held:
             held = block
-            _pack(x, lies, group * channels, lane, tile, where, tile, some, channels)
+            if fetched:
+                _put_back(x, fetch, length, group * channels, lane, tile, tile, some, channels, lies[3])
+            else:
+                _pack(x, lies, group * channels, lane, tile, where, tile, some, channels)
         i, j = edges[kinds[p]], edges[kinds[p] + 1]
         for k in range(len(tiles) - 1):
-            r, n = group * tiles[-1] + tiles[k], tiles[k + 1] - tiles[k]
-            v, to = r * channels * per, (r * places + p) * length + lane
+            r, n = group * rows + tiles[k], tiles[k + 1] - tiles[k]
+            v, to = r * channels * per, ((tiles[k] if pooled else r) * places + p) * apart + (0 if pooled else lane)
             if n == 6:
-                _tile6(some, at, step, channels, taps, i, j, w, v, per * 6, b, r, out, to, places * length)
+                _tile6(some, at, step, channels, taps, i, j, w, v, per * 6, b, r, mine, to, places * apart)
             elif n == 5:
-                _tile5(some, at, step, channels, taps, i, j, w, v, per * 5, b, r, out, to, places * length)
+                _tile5(some, at, step, channels, taps, i, j, w, v, per * 5, b, r, mine, to, places * apart)
             elif n == 4:
-                _tile4(some, at, step, channels, taps, i, j, w, v, per * 4, b, r, out, to, places * length)
+                _tile4(some, at, step, channels, taps, i, j, w, v, per * 4, b, r, mine, to, places * apart)
             elif n == 3:
-                _tile3(some, at, step, channels, taps, i, j, w, v, per * 3, b, r, out, to, places * length)
+                _tile3(some, at, step, channels, taps, i, j, w, v, per * 3, b, r, mine, to, places * apart)
             elif n == 2:
-                _tile2(some, at, step, channels, taps, i, j, w, v, per * 2, b, r, out, to, places * length)
+                _tile2(some, at, step, channels, taps, i, j, w, v, per * 2, b, r, mine, to, places * apart)
             else:
-                _tile1(some, at, step, channels, taps, i, j, w, v, per, b, r, out, to, places * length)
+                _tile1(some, at, step, channels, taps, i, j, w, v, per, b, r, mine, to, places * apart)
         if packed:  # places inside, so that one block of samples is copied once
             p += 1
+            if p == places and pooled:
+                for r in range(rows):
+                    for q in range(len(counts)):
+                        at, to = q * width, ((group * rows + r) * len(counts) + q) * length + lane
+                        best_of(mine, r * places * tile, tile, windows, at, at + counts[q], floor, out, which, to)
             if p == places:
                 p, block = 0, block + 1
         else:
@@ -255,7 +302,7 @@ def _correlate(
 
 @njit(error_model="numpy", nogil=True, cache=True)
 def _weight_gradient(
-    x: Any, lies: Any, where: Any, channels: int, g: Any, g_lies: Any, g_where: Any, rows: int, samples: int,
+    x: Any, lies: Any, where: Any, channels: int, g: Any, g_lies: Any, g_where: Any, fetch: Any, rows: int, samples: int,
     lanes: int, pieces: Any, rests: Any, each: int, taps: Any, total: Any, parts: int, start: int, stop: int,
 ) -> None:  # fmt: skip
     packed, n, count = len(where) > 0, len(taps), len(pieces) // 3
@@ -276,7 +323,10 @@ def _weight_gradient(
                 held = block
                 here = min(lanes, samples - block * lanes)
                 _pack(x, lies, group * channels, block * lanes, here, where, lanes, some, channels)
-                _pack(g, g_lies, group * rows, block * lanes, here, g_where, lanes, mine, rows)
+                if len(fetch[2]) > 0:
+                    _put_back(g, fetch, samples, group * rows, block * lanes, here, lanes, mine, rows, g_lies[3])
+                else:
+                    _pack(g, g_lies, group * rows, block * lanes, here, g_where, lanes, mine, rows)
             i = (unit - block * chunks) * each
             j = min(i + each, count)
             r = 0
@@ -322,37 +372,60 @@ def inner(x: Any) -> Any:
     return out
 
 
-def correlate(x: Any, lies: Any, where: Any, table: Any, w: Any, b: Any, out: Any, length: int) -> None:
+def correlate(
+    x: Any,
+    lies: Any,
+    where: Any,
+    table: Any,
+    w: Any,
+    b: Any,
+    out: Any,
+    length: int,
+    fetch: Any = None,
+    pool: Any = None,
+) -> None:
     """Write ``out[o, p, m] = b[o] + Σ_t w[o, channel(t), tap(t)] x[base(p) + offset(t) + m]`` for the taps t of place p.
 
     `x` and `out` are flat, w is [group, o, channel, tap]; `lies` says how far apart the channels, places and samples
     of x lie, and how many places are packed; `where` is empty if rows are read as they lie. `table` is bases, kind of
     each place, where the taps of each kind begin, and for each tap its offset and the number of its weight.
+    With `fetch` x is what a max pooling gave back: the numbers chosen, the windows, how many places of each count,
+    the width of the table of windows, and whether each place is in one window. With `pool` the largest elements of
+    windows are written instead, and their numbers: the first four of the same, and a least result.
     """
-    groups, _, channels, per = w.shape
+    groups, rows, channels, per = w.shape
     flat, tiles = _tiled(w)
-    given = (x, lies, where, channels, *table, per, flat, b, tiles, out, length)
+    unit = 1 if pool is None else len(table[0])  # what is pooled is computed whole, for BYTES of samples
+    given = (
+        x, lies, where, NOTHING if fetch is None else fetch, channels, *table, per, flat, b, tiles, out, length,
+        (*NOTHING[:4], x.dtype.type(0)) if pool is None else pool,
+    )  # fmt: skip
     tasks = groups * len(table[0]) * -(-length * x.itemsize // BYTES)
     run: Any = _correlate
     run(*given, 0, 0)  # compiles before threads start
-    run_parts(lambda start, stop: run(*given, start, stop), tasks, helpers_for(out.size * channels * per // 8))
+    run_parts(
+        lambda start, stop: run(*given, start * unit, stop * unit),
+        tasks // unit,
+        helpers_for(len(table[0]) * length * rows * groups * channels * per // 8),
+    )
 
 
 def weight_gradient(
     x: Any, lies: Any, where: Any, g: Any, g_lies: Any, g_where: Any, shape: tuple[int, int, int], samples: int,
-    lanes: int, pieces: tuple[Any, Any], taps: Any,
+    lanes: int, pieces: tuple[Any, Any], taps: Any, fetch: Any = None,
 ) -> Any:  # fmt: skip
     """Return ``Σ_{p, m} g[o, p, m] x[base(p) + taps[t] + m]``, of shape [group, o, t]; the taps are a multiple of TAPS.
 
     `shape`: how many groups, output channels and input channels of each. `pieces` says where BYTES of neighbouring
-    elements lie in x and in g, and then where fewer do, and how many.
+    elements lie in x and in g, and then where fewer do, and how many. `fetch`: as in :func:`correlate`, for g.
     """
     groups, rows, channels = shape
     units = -(-len(pieces[0]) // (3 * EACH)) * (-(-samples // lanes) if len(where) else 1)
     parts = max(1, min(PARTS, units))
     total = np.zeros((groups, parts, rows, len(taps)), x.dtype)
     given: tuple[Any, ...] = (
-        x, lies, where, channels, g, g_lies, g_where, rows, samples, lanes, *pieces, EACH, taps, total.reshape(-1), parts,
+        x, lies, where, channels, g, g_lies, g_where, NOTHING if fetch is None else fetch, rows, samples, lanes, *pieces,
+        EACH, taps, total.reshape(-1), parts,
     )  # fmt: skip
     run: Any = _weight_gradient
     run(*given, 0, 0)  # compiles before threads start

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from ..threads import helpers_for, run_parts
 from .vectors import BYTES, arguments, cgutils
 
-__all__ = ["max_pool", "put"]
+__all__ = ["add_chosen", "best_of", "max_pool", "put", "set_chosen"]
 
 
 def _write_best(
@@ -101,8 +101,8 @@ def _write_put(add: bool, context: Any, builder: Any, signature: Any, args: Any)
     return context.get_dummy_value()
 
 
-_best: Any = intrinsic(_write_best)
-_set, _add = _putting(False), _putting(True)
+best_of: Any = intrinsic(_write_best)
+set_chosen, add_chosen = _putting(False), _putting(True)
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
@@ -117,7 +117,7 @@ def _max_pool(
         for m in range(0, n, tile):
             lane = min(m, n - tile)  # the last samples overlap those before them
             at = c * places * n + lane
-            _best(x, at, n, windows, i, i + counts[place], floor, out, which, task * n + lane)
+            best_of(x, at, n, windows, i, i + counts[place], floor, out, which, task * n + lane)
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
@@ -134,14 +134,14 @@ def _put(
             for m in range(0, n, tile):
                 lane = min(m, n - tile)  # the last samples overlap those before them
                 j = i + counts[i // width]
-                _set(g, which, task * n + lane, windows, i, j, out, c * places * n + lane, n)
+                set_chosen(g, which, task * n + lane, windows, i, j, out, c * places * n + lane, n)
             continue
         for m in range(task * places * n, (task + 1) * places * n):
             out[m] = 0
         for place in range(len(counts)):
             source, i = (task * len(counts) + place) * n, place * width
             for m in range(0, whole, tile):
-                _add(g, which, source + m, windows, i, i + counts[place], out, task * places * n + m, n)
+                add_chosen(g, which, source + m, windows, i, i + counts[place], out, task * places * n + m, n)
             for m in range(whole, n):
                 if which[source + m] < counts[place]:
                     out[(task * places + windows[i + which[source + m]]) * n + m] += g[source + m]
