@@ -32,8 +32,8 @@ FAMILIES = {
     "autograd": (
         "Differentiation",
         ["autograd.gradients", "autograd.modes", "autograd.function", "autograd.functional", "autograd.forward_ad",
-         "autograd.gradcheck", "autograd.anomaly", "autograd.draw", "autograd.graph", "func", "utils.checkpoint",
-         "serialization"],
+         "autograd.gradcheck", "autograd.anomaly", "autograd.draw", "autograd.graph", "func", "autograd.stateless",
+         "utils.checkpoint", "serialization"],
     ),
     "optim": (
         "Optimizers and schedules",

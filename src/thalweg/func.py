@@ -15,6 +15,8 @@ import numpy as np
 
 from .autograd._tree import leaves_of, tree_map, unflatten
 from .autograd.forward_ad import level, with_tangent
+from .autograd.stateless import functional_call as functional_call
+from .autograd.stateless import stack_module_state as stack_module_state
 from .core.engine import backward_pass, edges_of
 from .core.modes import current, enter
 from .core.moves import ALIAS
@@ -25,7 +27,10 @@ from .errors import ArgumentError, DTypeError, GraphError, ShapeError
 from .ops.create import zeros_like
 from .ops.join import stack
 
-__all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "value_and_grad", "vjp", "vmap"]
+__all__ = [
+    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize",
+    "stack_module_state", "value_and_grad", "vjp", "vmap",
+]  # fmt: skip
 
 Argnums = int | tuple[int, ...]
 
