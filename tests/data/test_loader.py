@@ -7,15 +7,20 @@ import thalweg as tw
 from thalweg.errors import ArgumentError, ShapeError
 from thalweg.utils.data import (
     BatchSampler,
+    ChainDataset,
     ConcatDataset,
     DataLoader,
     Dataset,
+    IterableDataset,
     RandomSampler,
     SequentialSampler,
+    StackDataset,
     Subset,
     SubsetRandomSampler,
     TensorDataset,
     WeightedRandomSampler,
+    default_convert,
+    get_worker_info,
     random_split,
 )
 
@@ -155,12 +160,80 @@ def test_data_sets_one_after_the_other():
         ({"batch_sampler": [[0]], "batch_size": 2}, "none of batch_size"),
         ({"batch_size": None, "drop_last": True}, "needs a batch_size"),
         ({"batch_size": 0}, "> 0"),
-        ({"num_workers": 2}, "num_workers must be 0"),
+        ({"num_workers": -1}, "num_workers must be an integer >= 0"),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments, message):
     with pytest.raises(ArgumentError, match=message):
         DataLoader(rows(), **arguments)
+
+
+class Counting(IterableDataset):
+    def __init__(self, n):
+        self.n = n
+
+    def __iter__(self):
+        return iter(range(self.n))
+
+
+class Sized(Counting):
+    def __len__(self):
+        return self.n
+
+
+@pytest.mark.parametrize(
+    ("arguments", "batches"),
+    [
+        ({"batch_size": 2}, [[0, 1], [2, 3], [4]]),
+        ({"batch_size": 2, "drop_last": True}, [[0, 1], [2, 3]]),
+        ({"batch_size": 5, "num_workers": 2, "pin_memory": True, "persistent_workers": True}, [[0, 1, 2, 3, 4]]),
+        ({"batch_size": None}, [0, 1, 2, 3, 4]),
+        ({"batch_size": 3, "collate_fn": sum}, [3, 7]),
+    ],
+)
+def test_a_data_set_with_its_own_order_is_read_through(arguments, batches):
+    loader = DataLoader(Sized(5), **arguments)
+    for _ in range(2):
+        assert [b.tolist() if isinstance(b, tw.Tensor) else b for b in loader] == batches
+    assert len(loader) == len(batches)
+
+
+def test_a_data_set_with_its_own_order_takes_no_other():
+    for arguments in ({"shuffle": True}, {"sampler": [1]}, {"batch_sampler": [[1]]}):
+        with pytest.raises(ValueError, match=f"leave out {next(iter(arguments))}"):
+            DataLoader(Counting(3), **arguments)
+    with pytest.raises(TypeError):
+        len(DataLoader(Counting(3)))
+    with pytest.raises(NotImplementedError, match="__iter__"):
+        iter(IterableDataset())
+
+
+def test_data_sets_with_their_own_order_one_after_the_other():
+    assert list(Counting(2) + Counting(3)) == [0, 1, 0, 1, 2]
+    assert len(Sized(2) + Sized(3)) == 5
+    with pytest.raises(AssertionError, match="IterableDatasets are required, got list"):
+        list(ChainDataset([Counting(1), [1]]))
+
+
+def test_data_sets_side_by_side():
+    both = StackDataset(rows(3), ["a", "b", "c"])
+    assert len(both) == 3
+    assert both[1][1] == "b"
+    assert StackDataset(k=[1, 2], v=[3, 4])[1] == {"k": 2, "v": 4}
+    for args, named in (((), {}), (([1], [1, 2]), {}), (([1],), {"x": [1]})):
+        with pytest.raises(ValueError, match="StackDataset: "):
+            StackDataset(*args, **named)
+
+
+def test_items_without_batches_have_their_arrays_as_tensors():
+    found = list(DataLoader([np.ones(2), {"a": np.float32(2)}, (1, np.zeros(1), "x")], batch_size=None))
+    assert found[0].dtype is tw.float64
+    assert found[1]["a"].item() == 2
+    assert found[2][0] == 1
+    assert found[2][1].tolist() == [0.0]
+    assert found[2][2] == "x"
+    assert default_convert(np.str_("a")) == "a"
+    assert get_worker_info() is None
 
 
 @pytest.mark.conformance

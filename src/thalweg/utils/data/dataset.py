@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
@@ -14,7 +14,16 @@ from ...errors import ArgumentError, ShapeError
 from ...ops.random import Generator, randperm
 from ...ops.tensor import Tensor
 
-__all__ = ["ConcatDataset", "Dataset", "Subset", "TensorDataset", "random_split"]
+__all__ = [
+    "ChainDataset",
+    "ConcatDataset",
+    "Dataset",
+    "IterableDataset",
+    "StackDataset",
+    "Subset",
+    "TensorDataset",
+    "random_split",
+]
 
 T_co = TypeVar("T_co", covariant=True)
 Indices = np.ndarray[Any, np.dtype[np.int64]]
@@ -28,6 +37,44 @@ class Dataset(Generic[T_co]):
 
     def __add__(self, other: Dataset[T_co]) -> ConcatDataset[T_co]:
         return ConcatDataset([self, other])
+
+
+class IterableDataset(Dataset[T_co]):
+    """Base of data sets that are read in their own order: subclasses define ``__iter__``.
+
+    >>> class Squares(IterableDataset):
+    ...     def __iter__(self):
+    ...         return (k * k for k in range(5))
+    >>> from thalweg.utils.data import DataLoader
+    >>> list(DataLoader(Squares(), batch_size=3))
+    [tensor([0, 1, 4]), tensor([ 9, 16])]
+    """
+
+    def __iter__(self) -> Iterator[T_co]:
+        raise NotImplementedError(f"{type(self).__name__}: __iter__ must be defined by a subclass of IterableDataset.")
+
+    def __add__(self, other: Dataset[T_co]) -> ChainDataset[T_co]:  # type: ignore[override]
+        return ChainDataset([self, other])
+
+
+class _NoIterable(ArgumentError, AssertionError):
+    """A part that cannot be chained: PyTorch raises AssertionError."""
+
+
+class ChainDataset(IterableDataset[T_co]):
+    """Several data sets that are read in their own order, one after the other."""
+
+    def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
+        self.datasets = datasets
+
+    def __iter__(self) -> Iterator[T_co]:
+        for part in self.datasets:
+            if not isinstance(part, IterableDataset):
+                raise _NoIterable(f"ChainDataset: IterableDatasets are required, got {type(part).__name__}.")
+            yield from part
+
+    def __len__(self) -> int:
+        return sum(len(cast(Any, part)) for part in self.datasets)
 
 
 class _SizeMismatch(ShapeError, AssertionError):
@@ -102,6 +149,36 @@ class ConcatDataset(Dataset[T_co]):
         which = bisect_right(self.cumulative_sizes, index)
         before = self.cumulative_sizes[which - 1] if which else 0
         return self.datasets[which][index - before]
+
+
+class StackDataset(Dataset[Any]):
+    """Items of several data sets of one length side by side: a tuple of them, or a dict if they were named.
+
+    >>> StackDataset([1, 2], [3, 4])[1], StackDataset(x=[1, 2], y=[3, 4])[0]
+    ((2, 4), {'x': 1, 'y': 3})
+    """
+
+    datasets: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args and kwargs:
+            raise ArgumentError("StackDataset: data sets are given either by position or by name, got both.")
+        parts = list(args or kwargs.values())
+        if not parts:
+            raise ArgumentError("StackDataset: at least one data set is required, got none.")
+        sizes = [len(part) for part in parts]
+        if len(set(sizes)) != 1:
+            raise ArgumentError(f"StackDataset: data sets of equal length are required, got lengths {sizes}.")
+        self.datasets = args or kwargs
+        self._length = sizes[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: part[index] for name, part in self.datasets.items()}
+        return tuple(part[index] for part in self.datasets)
+
+    def __len__(self) -> int:
+        return self._length
 
 
 class _OutOfRange(ArgumentError, IndexError):
