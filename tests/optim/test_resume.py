@@ -96,6 +96,52 @@ def test_wrapper(name, tmp_path):
             np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+COUNTERS = {"ClipNorm": ["skipped"], "SkipNonFinite": ["skipped"], "Accumulate": ["calls"], "SWA": ["steps", "taken"], "Lookahead": ["steps"]}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(COUNTERS))
+def test_counters_saved_as_numbers_are_loaded(name):
+    """Counters are 0-d integer tensors; they were Python integers once, and may be set as such."""
+    params = params_of(start(BY_NAME["Adam"], np.random.default_rng(2)))
+    optimizer = WRAPPERS[name](optim.Adam(params, lr=0.05))
+    run(optimizer, params, 4)
+    saved = copy.deepcopy(optimizer.state_dict())
+    saved |= {key: saved[key].item() for key in COUNTERS[name]}
+    fresh = params_of(values(params))
+    other = WRAPPERS[name](optim.Adam(fresh))
+    counters = [getattr(other, key) for key in COUNTERS[name]]
+    other.load_state_dict(saved)
+    for key, counter in zip(COUNTERS[name], counters, strict=True):
+        assert getattr(other, key) is counter  # a compiled function may hold it
+        assert counter.dtype == tw.int64
+        assert counter.item() == saved[key] == getattr(optimizer, key).item()
+        assert f"{key}={saved[key]}" in repr(other)
+    run(optimizer, params, 5, first=4)
+    run(other, fresh, 5, first=4)
+    assert_equal(values(params), values(fresh))
+    setattr(other, COUNTERS[name][0], 0)
+    assert counters[0].item() == 0
+
+
+def test_a_first_step_that_was_captured_and_not_made_is_still_the_first():
+    ends = []
+    for swept in (False, True):
+        (p,) = params_of([np.array([1.0, 2.0])])
+        optimizer = optim.SGD([p], lr=0.1, momentum=0.9, dampening=0.5)
+
+        def step(p=p, optimizer=optimizer):
+            optimizer.zero_grad()
+            (p**3).sum().backward()
+            optimizer.step()
+
+        if swept:
+            tw.compile(step).sweep(steps=3, lr=[0.1, 0.2])
+            assert optimizer.state_dict()["state"][0]["momentum_buffer"] is None
+        run(optimizer, [p], 3)
+        ends.append(values([p])[0])
+    assert_equal([ends[0]], [ends[1]])
+
+
 class Damped:
     """A callable with state, which a checkpoint keeps."""
 

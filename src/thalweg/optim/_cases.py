@@ -78,8 +78,9 @@ def put(target: TensorBase, value: Any) -> None:
     """Replace the elements of a tensor by a number or by what :func:`applied` found, outside of any graph."""
     modes = current()
     if modes.recorder is None:
-        if value is not target._data:
-            np.copyto(target._data, value)
+        data = value._data if isinstance(value, TensorBase) else value
+        if data is not target._data:
+            np.copyto(target._data, data)
         bump(target)
         return
     enter(modes.with_grad(False))

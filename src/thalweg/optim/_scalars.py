@@ -16,6 +16,7 @@ from ..core import dtype as _dtype
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError
 from ..ops.arithmetic import _maximum, _minimum, _where
+from ..ops.logic import _isfinite
 from ..ops.pointwise import _abs, _sign, _sqrt
 from ..ops.reduce import _sum, converted
 from ..ops.rounding import _round
@@ -114,7 +115,7 @@ def is_finite(x: Any) -> Any:
     if _is_number(x):
         return math.isfinite(x)
     if isinstance(x, TensorBase):
-        return total(x * 0) == 0  # 0 times anything else is NaN
+        return total(_where(_isfinite(x), 0.0, 1.0)) == 0  # counted, because loops have sums, and no `all`
     return np.isfinite(x).all()
 
 
@@ -122,7 +123,7 @@ def is_multiple(n: Any, of: int) -> Any:
     """Return whether an integer is a multiple of another."""
     if not isinstance(n, TensorBase):
         return n % of == 0
-    exact = converted(n, _dtype.float64)
+    exact: Any = converted(n, _dtype.float64)
     return _round(exact / of) * of == exact
 
 

@@ -81,7 +81,10 @@ class LBFGS(Optimizer):
         if closure is None:
             raise _NoClosure(f"{self._name()}: step needs a closure, which it calls again.")
         if current().recorder is not None:
-            raise CaptureError(f"{self._name()}: its line search branches on values, so it cannot be compiled.")
+            raise CaptureError(
+                f"{self._name()}: it searches by comparing values, so its step cannot be compiled; compile the closure and "
+                "call step(closure) outside."
+            )
         group = self.param_groups[0]
         first = group["params"][0]
         state = self.state[first]

@@ -11,7 +11,8 @@ the same lines run
   graph instead of being written, since the graph of the steps before still needs the old elements;
 - on recorded tensors: while ``core.modes.current().recorder`` is set, the state is made where it is missing, the
   recorder is told of the optimizer, each number of `Settings` enters through ``recorder.setting``, and parameters,
-  state and step counters are written in place.
+  state and step counters are written in place. State that starts empty (None), since the first step has a rule of
+  its own, is made of zeros, with a truth value beside it that says whether it has begun and chooses between the rules.
 
 What the program of a step depends on (its structure, which a compiler guards) is: truth values, strings, None
 and the integers named in `static`; whether a number named in `switches` is exactly 0, in which case the part it
@@ -35,11 +36,12 @@ from ..core.inplace import bump, check_write, write
 from ..core.modes import current, enter, restore, silence
 from ..core.node import Handle
 from ..core.tensor import TensorBase
-from ..errors import ArgumentError, CaptureError, DTypeError, GraphError
+from ..errors import ArgumentError, DTypeError, GraphError
 from ..ops.reduce import converted
 from . import _large
+from ._cases import put
 from ._large import Large
-from ._scalars import as_number
+from ._scalars import as_number, where
 
 __all__ = ["Optimizer", "Params", "State"]
 
@@ -75,6 +77,7 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Any, State] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
+        self._begun: dict[Any, TensorBase] = {}
         self._make_hooks()
         groups: list[Any] = list(params)
         if not groups:
@@ -147,6 +150,8 @@ class Optimizer:
         modes = current()
         if modes.recorder is not None:
             modes.recorder.optimizer(self)
+        elif self._begun:
+            self._settle()
         for group in self.param_groups:
             if group.get("differentiable"):
                 self._step_tensors(group, modes.recorder)
@@ -159,15 +164,6 @@ class Optimizer:
             else:
                 self._step_arrays(group)
         return loss
-
-    def _prepare(self, recorder: Any) -> None:
-        """Make the state that is missing, so that all of it is there before recording, and tell the recorder."""
-        for group in self.param_groups:
-            settings = self._settings(group)
-            for param in group["params"]:
-                if param._grad is not None:
-                    self._state_of(param, settings)
-        recorder.optimizer(self)
 
     def _settings(self, group: dict[str, Any], number: Callable[..., Any] = as_number) -> Any:
         """Return the settings of a group; `number` turns a tensor into what the rule is to see."""
@@ -262,6 +258,31 @@ class Optimizer:
                 large.run()
             restore(token)
 
+    def _filled(self, param: Any, state: State, seen: State, recorder: Any) -> State:
+        """Give state that starts empty memory for a captured step; return, if there is such, what the first step sees."""
+        empty = [key for key, kept in seen.items() if kept is None]
+        for key in empty:
+            seen[key] = state[key] = TensorBase._wrap(np.zeros_like(param._data))
+        if empty:
+            self._begun[param] = TensorBase._wrap(np.array(False))
+        elif param not in self._begun:
+            return {}
+        starts = {key: None for key, value in self._initial(param).items() if value is None}
+        what = f"the state of {self._name()} was made anew"
+        recorder.depends(self._begun[param], what, lambda: [id(self.state[param].get(key)) for key in starts])
+        return starts
+
+    def _initial(self, param: Any) -> State:
+        group = next(g for g in self.param_groups if any(p is param for p in g["params"]))
+        return self.init(param._data, self._settings(group))
+
+    def _settle(self) -> None:
+        """Let state be empty again that captured steps were to fill and have not."""
+        for param, begun in self._begun.items():
+            if not begun._data:
+                self.state[param].update({key: v for key, v in self._initial(param).items() if v is None})
+        self._begun = {}
+
     def _step_tensors(self, group: dict[str, Any], recorder: Any) -> None:
         if recorder is not None:
             settings = self._recorded_settings(group, recorder)
@@ -280,13 +301,8 @@ class Optimizer:
             for key in self.scalars:
                 if key in seen:
                     seen[key] = converted(seen[key], _dtype.float64)
+            empty = {} if recorder is None else self._filled(param, state, seen, recorder)
             if recorder is not None:
-                for key, kept in seen.items():
-                    if kept is None:
-                        raise CaptureError(
-                            f"{self._name()}: the first step has a rule of its own here ({key} starts empty); run one "
-                            "step before compiling."
-                        )
                 if "step" in state:
                     t = converted(state["step"], _dtype.float64)
                     t = t + 1
@@ -298,6 +314,11 @@ class Optimizer:
                 seen.update(self._extra(param, True))
             check_write(param, (grad,))
             x, changed = self.update(param, grad, seen, settings, t)
+            if empty:
+                flag = self._begun[param]
+                first, made = self.update(param, grad, {**seen, **empty}, settings, t)
+                x, changed = where(flag, x, first), {key: where(flag, changed[key], made[key]) for key in changed}
+                put(flag, True)
             for key, value in changed.items():
                 if recorder is not None:
                     if value is not seen.get(key):
@@ -381,6 +402,7 @@ class Optimizer:
         """
         for before in tuple(self._before_save.values()):
             before(self)
+        self._settle()
         number: dict[int, int] = {}
         groups = []
         for group in self.param_groups:
@@ -428,7 +450,7 @@ class Optimizer:
                 kept.setdefault("param_names", group["param_names"])
             for key, value in self.defaults.items():
                 kept.setdefault(key, value)
-        self.state, self.param_groups = state, saved
+        self.state, self.param_groups, self._begun = state, saved, {}
         self._loaded()
         for after in tuple(self._after_load.values()):
             after(self)
@@ -441,7 +463,7 @@ class Optimizer:
         return {key: value for key, value in self.__dict__.items() if key not in hooks}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.__dict__.update({"_begun": {}, **state})
         if "_before_step" not in self.__dict__:
             self._make_hooks()
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import reduce
+from operator import and_
 from typing import Any
 
 import numpy as np
@@ -247,10 +249,8 @@ class SkipNonFinite(Wrapper):
 
     @staticmethod
     def _all_finite(grads: list[Any]) -> Any:
-        good: Any = True
-        for g in grads:
-            good = is_finite(g) & good
-        return good
+        found = [is_finite(g) for g in grads] or [True]
+        return reduce(and_, found)
 
 
 class Accumulate(Wrapper):
@@ -361,7 +361,7 @@ class _Averaged(_AfterStep):
     def averaged(self) -> Iterator[None]:
         """Within it the parameters hold their averages; afterwards their own values again."""
         params = self._params()
-        own = applied(lambda values: [x.clone() if isinstance(x, TensorBase) else x.copy() for x in values], params)
+        own = [p.detach().clone() for p in params]
         self.copy_averages()
         try:
             yield
