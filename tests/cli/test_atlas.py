@@ -44,7 +44,7 @@ def test_an_entry_prints_expected_and_obtained_and_draws(run, here):
     status, out, err = run("atlas", "run", "momentum-03", "--out", "p.svg", "--csv", "p.csv")
     assert status == 0
     assert out.count("-0.062843") == 2
-    assert "The picture is p.svg and p.csv" in err
+    assert "The picture is p.svg\nThe numbers are in p.csv\n" in err
     assert sorted(p.name for p in here.iterdir()) == ["p.csv", "p.svg"]
     found = json.loads(run("atlas", "run", "momentum-03", "--no-picture", "--json")[1])
     assert found["good"]

@@ -251,3 +251,63 @@ def test_resume_takes_nothing_else(run):
     assert status == 2
     assert "leave out --epochs" in err
     assert run("race", "--resume", "a", "--no-pictures")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["race", "--epochs", "inf"], "thalweg: --epochs must be a number > 0, got inf."),
+        (["race", "--goal", "nan"], "thalweg: --goal must be a finite number, got nan."),
+        (["race", "rosenbrock", "--start=1,nan"], "thalweg: --start: numbers separated by commas"),
+        (["trace", "x**2", "--start=1e999"], "thalweg: --start: numbers separated by commas"),
+        (["race", "-o", "adam:lr=1e400"], "thalweg: -o adam: lr must be a number, got '1e400'."),
+        (["race", "--seeds", "0"], "thalweg race: Invalid value for '--seeds'"),
+        (["race", "--nope"], "thalweg race: No such option '--nope'"),
+        (["trace"], "thalweg trace: Missing argument 'FUNCTION'; see thalweg trace --help."),
+        (["atlas", "run", "momentum-03", "--csv", "no/a.csv"], "thalweg: --csv: there is no folder no."),
+        (["race", "one.csv"], "thalweg: data.csv: the target 'b' of one.csv has one class only, 'yes'."),
+        (["race", "one.csv", "--target", "zz"], "thalweg: data.csv: one.csv has no column 'zz'; it has a, b."),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(run, here, arguments, message):
+    (here / "one.csv").write_text("a,b\n1,yes\n2,yes\n")
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+    assert [p.name for p in here.iterdir()] == ["one.csv"]
+
+
+def test_an_expression_longer_than_the_name_of_a_file_can_be(run):
+    text = "+".join(["x**2"] * 100)
+    status, out, _ = run("trace", text, "--start=1", "--no-picture", "--steps", 1, "-o", "gd:lr=0.001")
+    assert (status, out) == (0, "epoch 1, x 0.800000\n")
+
+
+def test_what_the_system_refuses_is_one_line(run, here, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("thalweg.cli.catalogue.print_lists", full)
+    status, _, err = run("list")
+    assert (status, err) == (1, "thalweg: the output cannot be written (No space left on device).\n")
+
+
+def test_an_entry_of_the_atlas_gives_its_numbers_without_a_picture(run, here):
+    status, _, err = run("atlas", "run", "momentum-03", "--csv", "a.csv", "--no-picture")
+    assert status == 0
+    assert "The numbers are in a.csv" in err
+    assert [p.name for p in here.iterdir()] == ["a.csv"]
+
+
+def test_one_of_a_thing_is_no_plural(run):
+    out = run("race", "x**2", "--seeds", 1, "--steps", 1, "--no-pictures", "-o", "gd")[1]
+    assert "(1 parameter)" in out
+    assert "One run of 1 step each" in out
+
+
+def test_a_run_that_overflows_diverges_without_a_warning(run):
+    status, out, err = run("race", "-o", "adam:lr=1e300", "--seeds", 1, "--epochs", 1, "--no-pictures")
+    assert status == 0
+    assert "Every contender diverged." in out
+    assert "Warning" not in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -89,11 +90,12 @@ def _numbers(text: str | None, name: str) -> tuple[float, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(float(part) for part in text.split(","))
+        found = tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise WrongCommand(
-            f"{name}: numbers separated by commas are required, as in {name}=-5,-2, got {text!r}."
-        ) from None
+        found = (math.nan,)
+    if not all(math.isfinite(x) for x in found):
+        raise WrongCommand(f"{name}: numbers separated by commas are required, as in {name}=-5,-2, got {text!r}.")
+    return found
 
 
 def _contenders(texts: tuple[str, ...], problem: Problem, batch: int | None) -> tuple[Contender, ...]:
@@ -107,7 +109,7 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
         raise WrongCommand("Either --epochs or --steps is allowed, got both.")
     if epochs is not None and not problem.rows:
         raise WrongCommand("--epochs counts passes over rows, and a function has none; use --steps.")
-    if epochs is not None and not epochs > 0:
+    if epochs is not None and not 0 < epochs < math.inf:
         raise WrongCommand(f"--epochs must be a number > 0, got {epochs:g}.")
     if steps is None and epochs is None:
         return default_budget(problem.rows)
@@ -247,6 +249,8 @@ def _config(
     compiled: bool | None,
 ) -> RaceConfig:
     problem = spec.load()
+    if goal is not None and not math.isfinite(goal):
+        raise WrongCommand(f"--goal must be a finite number, got {goal:g}.")
     if batch is not None and not problem.rows:
         raise WrongCommand("--batch counts rows, and a function has none.")
     if batch is not None and batch > problem.rows:

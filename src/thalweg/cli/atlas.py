@@ -17,10 +17,10 @@ from ..lab.atlas import check as check_all
 from ..lab.atlas import run as run_entry
 from .output import print_json, stdout
 
-__all__ = ["atlas"]
+__all__ = ["Mistake", "atlas"]
 
 
-class _Mistake(click.UsageError):
+class Mistake(click.UsageError):
     """A mistake in the command: one sentence, exit code 2."""
 
     def show(self, file: Any = None) -> None:
@@ -36,7 +36,7 @@ def atlas() -> None:
 def _chosen(topic: str | None) -> list[Any]:
     topics = sorted({e.topic for e in entries()})
     if topic is not None and topic not in topics:
-        raise _Mistake(f"atlas: there is no topic {topic!r}; there are {', '.join(topics)}.")
+        raise Mistake(f"atlas: there is no topic {topic!r}; there are {', '.join(topics)}.")
     return [e for e in entries() if topic in (None, e.topic)]
 
 
@@ -82,22 +82,26 @@ def run(name: str, quick: bool, out: str | None, with_picture: bool, csv_file: s
     try:
         entry = find(name)
     except ThalwegError as error:
-        raise _Mistake(str(error)) from None
+        raise Mistake(str(error)) from None
     stem, formats = _target(out, entry.id)
+    if csv_file is not None and not Path(csv_file).parent.is_dir():
+        raise Mistake(f"--csv: there is no folder {Path(csv_file).parent}.")
     outcome = run_entry(entry, quick=quick, tell=lambda text: print(text, file=sys.stderr, flush=True))
     if as_json:
         print_json(_data(outcome))
     else:
         _print(outcome)
-    if outcome.skipped is None and with_picture:
+    if outcome.skipped is None and (with_picture or csv_file is not None):
         from ..lab.atlas.drawing import picture
 
         drawn = picture(entry)
-        if drawn is not None:
-            files = drawn.save(stem, formats)
+        if drawn is None:
+            print(f"No picture: {entry.id} has none.", file=sys.stderr)
+        else:
+            if with_picture:
+                print(f"The picture is {' and '.join(str(f) for f in drawn.save(stem, formats))}", file=sys.stderr)
             if csv_file is not None:
-                files.append(drawn.csv(Path(csv_file)))
-            print(f"The picture is {' and '.join(str(f) for f in files)}", file=sys.stderr)
+                print(f"The numbers are in {drawn.csv(Path(csv_file))}", file=sys.stderr)
     return 0 if outcome.good else 1
 
 
@@ -107,9 +111,9 @@ def _target(out: str | None, name: str) -> tuple[Path, tuple[str, ...]]:
     path = Path(out)
     kind = path.suffix.lower().removeprefix(".")
     if kind not in ("png", "svg", "pdf"):
-        raise _Mistake(f"--out: a name ending in .png, .svg or .pdf is required, got {out!r}.")
+        raise Mistake(f"--out: a name ending in .png, .svg or .pdf is required, got {out!r}.")
     if not path.parent.is_dir():
-        raise _Mistake(f"--out: there is no folder {path.parent}.")
+        raise Mistake(f"--out: there is no folder {path.parent}.")
     return path.with_suffix(""), (kind,)
 
 

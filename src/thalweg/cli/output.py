@@ -144,7 +144,10 @@ def _head(result: Result) -> list[str]:
         lines.append(f"  where λ = {curvature.largest:.5g} is the Hessian's largest eigenvalue{more}")
     else:
         lines.append(f"No learning rate is stable{where}: the Hessian has no positive eigenvalue there.")
-    span = f"{config.budget.epochs:g} epochs" if config.budget.steps is None else f"{config.budget.steps} steps"
+    count, unit = (
+        (f"{config.budget.epochs:g}", "epoch") if config.budget.steps is None else (f"{config.budget.steps}", "step")
+    )
+    span = f"{count} {unit}" if count == "1" else f"{count} {unit}s"
     if config.seeds > 1:
         lines.append(f"{config.seeds} seeds, {span} each; every contender has the same starts and orders of rows")
     else:

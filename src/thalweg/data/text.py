@@ -71,7 +71,7 @@ def _which(target: str | int | None, names: list[str], path: Path) -> int:
         return names.index(target)
     near = difflib.get_close_matches(target, names, 1, 0.4)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise DataError(f"data.csv: {path} has no column {target!r}; {hint}It has {', '.join(names)}.")
+    raise DataError(f"data.csv: {path} has no column {target!r}; {hint}it has {', '.join(names)}.")
 
 
 def _values(body: list[tuple[int, list[str]]], names: list[str], skip: int | None, path: Path) -> Any:
@@ -119,7 +119,7 @@ def csv(path: str | os.PathLike[str], target: str | int | None = None, *, task: 
         classes, y = np.unique(column, return_inverse=True)
         X = _values(body, names, which, file)
         if len(classes) < 2:
-            raise DataError(f"data.csv: the target {names[which]!r} of {file} has one class only, {classes[0]!r}.")
+            raise DataError(f"data.csv: the target {names[which]!r} of {file} has one class only, {str(classes[0])!r}.")
     else:
         everything = _values(body, names, None, file)
         X, y, classes = np.delete(everything, which, 1), everything[:, which], np.array([])

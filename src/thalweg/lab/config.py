@@ -133,13 +133,20 @@ def _resolved(text: str, target: str | None, start: tuple[float, ...] | None) ->
     if entry is not None:
         return ProblemSpec("named", entry.name, start=start)
     looks_like_file = re.search(r"\.(csv|tsv|txt|dat)$", text, re.IGNORECASE) is not None
-    if looks_like_file or Path(text).is_file():
+    if looks_like_file or _is_file(text):
         data.csv(text, target)  # so that a missing file or column is named as such
         path = str(Path(text).resolve())
         return ProblemSpec("csv", path, target, sha256=_sha256(path))
     if re.fullmatch(r"[A-Za-z_][\w-]*", text) and not re.fullmatch(r"x\d*", text):
         raise unknown("problem", text, [e.name for e in PROBLEMS])
     return ProblemSpec("expression", text, start=start)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # longer than a name can be, as an expression may be
+        return False
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _typed(key: str, text: str, default: Any, who: str) -> Any:
         values = tuple(float(part) for part in text.split("/"))
     except ValueError:
         values = ()
-    if len(values) != (len(default) if several else 1):
+    if len(values) != (len(default) if several else 1) or not np.isfinite(values).all():
         raise ArgumentError(f"{who}: {key} must be {form}, got {text!r}.")
     return values if several else values[0]
 

@@ -128,7 +128,7 @@ def diagnose(problem: Problem, *, seed: int = 0, tell: Callable[[str], None] | N
     if matrix is not None and np.isfinite(condition) and (np.diag(matrix) > 0).all():
         scaled = analysis.diagonal_preconditioning(matrix)["after"]
     kind = _kind(eigenvalues)
-    size = f"{problem.rows} rows, {n} parameters" if problem.rows else f"{n} variables"
+    size = f"{problem.rows} rows, {n} parameters" if problem.rows else f"{n} variable{'s' * (n != 1)}"
     advice = _advice(eigenvalues, condition, kind, rates, noise, scaled)
     return Diagnosis(
         problem.name, size, where, eigenvalues, n <= DENSE, condition, kind, rates, noise, scaled, advice

@@ -137,7 +137,7 @@ class Problem(ABC):
     def describe(self) -> str:
         """Return one line: what it is and how large."""
         size = f"{self.rows} rows, " if self.rows else ""
-        return f"{self.formula} ({size}{self.dimension} parameters)"
+        return f"{self.formula} ({size}{self.dimension} parameter{'s' * (self.dimension != 1)})"
 
 
 def tensor_of(array: Array) -> Tensor:

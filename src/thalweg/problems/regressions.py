@@ -107,8 +107,9 @@ class LinearRegression(DataProblem):
 
     def value(self, instance: Instance) -> float:
         """Return the loss over all rows, in double precision: what is compared must not be rounded."""
-        residual = self._with_ones @ instance.values().astype(np.float64) - self._target
-        return float(residual @ residual) / (2 * len(residual))
+        with np.errstate(all="ignore"):  # a run that has diverged has no finite loss
+            residual = self._with_ones @ instance.values().astype(np.float64) - self._target
+            return float(residual @ residual) / (2 * len(residual))
 
     def values(self, points: Array) -> Array:
         """Return the loss at points [k, d] over all rows, from their distances to the solution, in double precision."""
