@@ -39,7 +39,7 @@ class Counter:
         if known is None:
             wrapper.__dict__[self.name] = TensorBase._wrap(np.array(int(as_number(value)), np.int64))
         else:
-            put(known, int(as_number(value)))
+            put([known], int(as_number(value)))
 
 
 def count(counter: Any) -> Any:
@@ -54,7 +54,10 @@ def count(counter: Any) -> Any:
 
 
 def applied(rule: Callable[..., Any], *tensors: list[Any]) -> Any:
-    """Return what a pure `rule` makes of lists of tensors: of their arrays in an eager step, else of themselves."""
+    """Return what a `rule` makes of lists of tensors: of their arrays in an eager step, else of themselves.
+
+    It is pure, but for the elements of those tensors that the result is then put into: ``plus(a, …)`` may replace them.
+    """
     modes = current()
     if modes.recorder is not None:
         enter(modes.with_grad(False))
@@ -74,18 +77,21 @@ def as_tensors(values: list[Any]) -> list[Any]:
     return [v if isinstance(v, TensorBase) else TensorBase._wrap(np.asarray(v)) for v in values]
 
 
-def put(target: TensorBase, value: Any) -> None:
-    """Replace the elements of a tensor by a number or by what :func:`applied` found, outside of any graph."""
+def put(targets: list[Any], values: Any) -> None:
+    """Replace the elements of tensors by one number or by what :func:`applied` found for each, outside of any graph."""
     modes = current()
+    each = values if isinstance(values, list) else [values] * len(targets)
     if modes.recorder is None:
-        data = value._data if isinstance(value, TensorBase) else value
-        if data is not target._data:
-            np.copyto(target._data, data)
-        bump(target)
+        for target, value in zip(targets, each, strict=True):
+            data = value._data if isinstance(value, TensorBase) else value
+            if data is not target._data:
+                np.copyto(target._data, data)
+            bump(target)
         return
     enter(modes.with_grad(False))
     try:
-        copy_(target, value)
+        for target, value in zip(targets, each, strict=True):
+            copy_(target, value)
     finally:
         enter(modes)
 

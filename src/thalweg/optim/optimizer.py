@@ -318,7 +318,7 @@ class Optimizer:
                 flag = self._begun[param]
                 first, made = self.update(param, grad, {**seen, **empty}, settings, t)
                 x, changed = where(flag, x, first), {key: where(flag, changed[key], made[key]) for key in changed}
-                put(flag, True)
+                put([flag], True)
             for key, value in changed.items():
                 if recorder is not None:
                     if value is not seen.get(key):

@@ -77,14 +77,12 @@ class Wrapper(Optimizer):
         settings = [v for k, v in self.__dict__.items() if k[0] != "_" and isinstance(v, (bool, int, float, str))]
         return (id(self.inner), *settings)
 
-    def _loss(self, closure: Callable[[], Any] | None) -> Any:
-        """Begin a step: evaluate the closure, if there is one."""
-        loss = None
-        if closure is not None:
-            with enable_grad():
-                loss = closure()
-        self._told()
-        return loss
+    @staticmethod
+    def _loss(closure: Callable[[], Any] | None) -> Any:
+        if closure is None:
+            return None
+        with enable_grad():
+            return closure()
 
     def _step_with(self, params: list[Any], grads: list[Any]) -> None:
         """Step what it wraps with other gradients, and leave the parameters' own as they were."""
@@ -130,6 +128,7 @@ class _GradientWrapper(Wrapper):
 
     def _run(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = self._loss(closure)
+        self._told()
         self._stepped_with_changed()
         return loss
 
@@ -181,9 +180,10 @@ class ClipNorm(_GradientWrapper):
 
     def _run(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = self._loss(closure)
+        self._told()
         grads = [p._grad for p in self._params() if p._grad is not None]
         length = applied(self._length, grads)
-        put(self._last, length)
+        put([self._last], length)
         finite = applied(lambda: is_finite(length))
         if self.nonfinite == "skip":
             when(finite, self._stepped_with_changed, lambda: count(self.skipped))
@@ -243,6 +243,7 @@ class SkipNonFinite(Wrapper):
 
     def _run(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = self._loss(closure)
+        self._told()
         good = applied(self._all_finite, [p._grad for p in self._params() if p._grad is not None])
         when(good, self.inner.step, lambda: count(self.skipped))
         return loss
@@ -271,21 +272,19 @@ class Accumulate(Wrapper):
 
     def _run(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = self._loss(closure)
-        having = {k: p._grad for k, p in enumerate(self._params()) if p._grad is not None}
-        sums = [self.sums[k] for k in having]
-        added = applied(
-            lambda sums, grads: [plus(s, g) for s, g in zip(sums, grads, strict=True)], sums, [*having.values()]
-        )
-        for kept, value in zip(sums, added, strict=True):
-            put(kept, value)
+        sums, grads = self._sums()
+        self._told()
+        put(sums, applied(lambda sums, grads: [plus(s, g) for s, g in zip(sums, grads, strict=True)], sums, grads))
         when(count(self.calls) >= self.every, self._step_with_means)
         return loss
 
-    def _told(self) -> None:
-        for k, param in enumerate(self._params()):
-            if param._grad is not None and k not in self.sums:
-                self.sums[k] = TensorBase._wrap(np.zeros_like(param._grad._data))
-        super()._told()
+    def _sums(self) -> tuple[list[Any], list[Any]]:
+        """Return the sums, made where they are missing, and the gradients to be added."""
+        grads = {k: p._grad for k, p in enumerate(self._params()) if p._grad is not None}
+        for k, grad in grads.items():
+            if k not in self.sums:
+                self.sums[k] = TensorBase._wrap(np.zeros(grad._data.shape, grad._data.dtype))
+        return [self.sums[k] for k in grads], [*grads.values()]
 
     def _settled(self) -> Any:
         return (*super()._settled(), *((k, id(kept)) for k, kept in self.sums.items()))
@@ -299,8 +298,7 @@ class Accumulate(Wrapper):
         if current().recorder is None:
             self.sums = {}  # who has no gradient in the next calls gets none
             return
-        for kept in self.sums.values():
-            put(kept, 0)
+        put([*self.sums.values()], 0)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state dict of what it wraps under ``inner``, and the calls since the last step with their sums."""
@@ -366,13 +364,11 @@ class _Averaged(_AfterStep):
         try:
             yield
         finally:
-            for param, value in zip(params, own, strict=True):
-                put(param, value)
+            put(params, own)
 
     def copy_averages(self) -> None:
         """Put the averages into the parameters for good."""
-        for param, average in zip(self._params(), applied(lambda values: values, self.averages), strict=True):
-            put(param, average)
+        put(self._params(), self.averages)
 
 
 class EMA(_Averaged):
@@ -413,11 +409,10 @@ class SWA(_Averaged):
     def _take(self) -> None:
         taken = count(self.taken)
         found = applied(
-            lambda values, means: [a + (x - a) / taken for x, a in zip(values, means, strict=True)],
+            lambda values, means: [plus(a, (x - a) / taken) for x, a in zip(values, means, strict=True)],
             self._params(), self.averages,
         )  # fmt: skip
-        for average, value in zip(self.averages, found, strict=True):
-            put(average, value)
+        put(self.averages, found)
 
 
 class Lookahead(_AfterStep):
@@ -446,10 +441,9 @@ class Lookahead(_AfterStep):
     def _pull(self) -> None:
         params = self._params()
         found = applied(
-            lambda values, slow: [s + self.alpha * (x - s) for x, s in zip(values, slow, strict=True)],
+            lambda values, slow: [plus(s, self.alpha * (x - s)) for x, s in zip(values, slow, strict=True)],
             params,
             self.slow,
         )
-        for param, slow, value in zip(params, self.slow, found, strict=True):
-            put(slow, value)
-            put(param, value)
+        put(self.slow, found)
+        put(params, found)
