@@ -13,6 +13,7 @@ from tests.compiler import python_kernels
 from tests.compiler.test_whole import Refuses
 from thalweg import nn, optim
 from thalweg.compiler import version
+from thalweg.core.modes import current
 from thalweg.errors import CaptureError
 
 ROWS = 24
@@ -310,3 +311,57 @@ def test_machine_code(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         for r, lr in enumerate(lrs):
             want = Training(kind, "SkipNonFinite", "dampened", lr).eagerly(ORDER)
             np.testing.assert_allclose(found.outputs.numpy()[r], want, rtol=1e-11)
+
+
+# The recorder's part
+
+
+def under(condition: Any, work: Any) -> None:
+    """Do `work` under a condition, as wrappers do."""
+    recorder = current().recorder
+    if recorder is not None:
+        recorder.when(condition, work)
+    elif condition:
+        work()
+
+
+def halves(state: Any, part: Any, x: Any) -> Any:
+    """Write through a view, under nested conditions, and to a tensor made in the function and one made in the work."""
+    own = x * 1
+    other = own[:2]
+
+    def outer() -> None:
+        fresh = x + 1
+        fresh.mul_(2)
+        part.add_(fresh[:2])
+        under(x.sum() > 0, lambda: state.mul_(x.log()))
+        other.mul_(3)
+
+    under(x.amax() > 1, outer)
+    state[2] += 1
+    return own + part.sum()
+
+
+@pytest.mark.parametrize("back_end", ["unrolled", "whole"], indirect=True)
+def test_views_and_conditions_in_conditions(back_end: str) -> None:
+    rows = [
+        [0.5, 0.5, 0.5, 0.0],
+        [2.0, 3.0, 0.5, 1.0],
+        [2.0, -9.0, 1.0, 1.0],
+        [-1.0, 0.3, 0.3, 0.2],
+        [1.5, 2.0, 0.5, 1.0],
+    ]
+    for first in range(5):
+        turned = np.array(rows[first:] + rows[:first])
+        wanted, found = tw.tensor([1.0, 2.0, 3.0, 4.0]), tw.tensor([1.0, 2.0, 3.0, 4.0])
+        part, piece = wanted[1:3], found[1:3]
+        fast = tw.compile(lambda x, found=found, piece=piece: halves(found, piece, x))
+        with tw.no_grad():
+            for row in turned:
+                np.testing.assert_allclose(
+                    fast(row).tolist(), halves(wanted, part, tw.tensor(row)).tolist(), rtol=1e-12
+                )
+                np.testing.assert_allclose(found.tolist(), wanted.tolist(), rtol=1e-12)
+            want = [halves(wanted, part, tw.tensor(row)).tolist() for row in turned]
+            np.testing.assert_allclose(fast.loop(turned).numpy(), want, rtol=1e-12)
+        assert fast.explain().count("captured for") == 1

@@ -29,6 +29,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+_PLAIN = (bool, int, float, str)
+
+
 class Wrapper(Optimizer):
     """Base of the wrappers: delegates everything to `inner`, and steps it.
 
@@ -74,7 +77,7 @@ class Wrapper(Optimizer):
 
     def _settled(self) -> Any:
         """Return what a compiled step takes as constant."""
-        settings = [v for k, v in self.__dict__.items() if k[0] != "_" and isinstance(v, (bool, int, float, str))]
+        settings = [v for k, v in self.__dict__.items() if k[0] != "_" and (isinstance(v, _PLAIN) or callable(v))]
         return (id(self.inner), *settings)
 
     @staticmethod
@@ -114,7 +117,7 @@ class Wrapper(Optimizer):
 
     def __repr__(self) -> str:
         values = {k: v._data.item() if k in self._counters() else v for k, v in self.__dict__.items() if k[0] != "_"}
-        shown = {k: v for k, v in values.items() if isinstance(v, (bool, int, float, str))}
+        shown = {k: v for k, v in values.items() if isinstance(v, _PLAIN)}
         own = ", ".join(f"{k}={v!r}" for k, v in shown.items())
         return f"{self._name()}({own}) of {self.inner!r}"
 
