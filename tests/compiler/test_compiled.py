@@ -698,3 +698,60 @@ def test_what_a_scheduler_cannot_do_in_a_compiled_function(as_python: None) -> N
     optimizer.param_groups[0]["lr"] = 0.1
     with pytest.raises(CaptureError, match="changed lr"):
         tw.compile(lambda: (optimizer.step(), optimizer.param_groups[0].update(lr=0.3)))()
+
+
+def test_a_compiled_module_is_differentiated_as_the_module_is():
+    net = tw.nn.Sequential(tw.nn.Linear(3, 4), tw.nn.Tanh(), tw.nn.Linear(4, 1))
+    model = tw.compile(net)
+    optimizer = tw.optim.SGD(model.parameters(), lr=0.1)
+    x = tw.randn(5, 3)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        (wanted,) = tw.autograd.grad(net(x).sum(), net[0].weight)
+        assert tw.equal(net[0].weight.grad, wanted)
+        optimizer.step()
+    assert "calls run as written" in model.explain()
+
+
+def test_a_compiled_module_runs_compiled_where_no_gradient_is_recorded():
+    net = tw.nn.Linear(3, 2)
+    model, x = tw.compile(net), tw.randn(4, 3)
+    with tw.no_grad():
+        for _ in range(2):
+            np.testing.assert_allclose(model(x).numpy(), net(x).numpy(), rtol=1e-6)
+    assert "calls run as written" not in model.explain()
+
+
+def test_a_compiled_module_has_what_the_module_has():
+    net = tw.nn.Linear(3, 2)
+    model = tw.compile(net)
+    assert list(model.state_dict()) == ["weight", "bias"]
+    assert model.weight is net.weight
+    model.eval()
+    assert not model.training
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        _ = model.nothing_of_the_kind
+
+
+def test_a_step_that_returns_its_loss_stays_compiled():
+    w = tw.ones(2, requires_grad=True)
+    optimizer = tw.optim.SGD([w], lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        loss = (w * x).sum() ** 2
+        loss.backward(retain_graph=True)
+        optimizer.step()
+        return loss
+
+    def by_grad(x):
+        loss = (w * x).sum() ** 2
+        (g,) = tw.autograd.grad(loss, w)
+        return loss, g
+
+    for function in (step, by_grad):
+        compiled = tw.compile(function)
+        for _ in range(2):
+            compiled(tw.ones(2))
+        assert "calls run as written" not in compiled.explain()

@@ -11,11 +11,12 @@ import numpy as np
 
 from ..core.inplace import bump
 from ..core.modes import current
+from ..core.node import Node, Output
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, CaptureError, DTypeError
 from ..ops._coerce import as_tensor
 from .calls import described, matrices, rows_of, runs_of, settings_of, split, starts_of, swept_settings
-from .capture import capture, rebuild
+from .capture import capture, flatten, rebuild
 from .program import Array, Program
 from .scalars import NoKernel
 from .threads import late_interrupts
@@ -34,15 +35,43 @@ class Sweep(NamedTuple):
     states: dict[Any, Any]
 
 
+def _has_graph(result: Any) -> bool:
+    """Tell whether a gradient can be taken through a result: its graph is there, and nothing has freed it."""
+    leaves: list[Any] = []
+    flatten(result, leaves)
+    waiting = [x._node for x in leaves if x._node is not None]
+    if not waiting:
+        return False
+    seen = set(waiting)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Output):
+            edges: tuple[Any, ...] = (node.node,)
+        elif isinstance(node, Node) and node.values is None:
+            return False
+        else:
+            edges = node.edges
+        fresh = {edge for edge in edges if edge is not None} - seen
+        seen |= fresh
+        waiting += fresh
+    return True
+
+
 class Compiled:
     """A function that runs from its program. See :func:`compile`."""
 
     def __init__(self, fn: Callable[..., Any], strict: bool) -> None:
-        functools.update_wrapper(self, fn)
+        functools.update_wrapper(self, fn, updated=())
         self._fn = fn
         self._strict = strict
         self._versions: list[Version] = []
         self._log: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the function has: a module's parameters(), state_dict(), layers."""
+        if name.startswith("__") or "_fn" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__}: there is no attribute {name!r}.")
+        return getattr(self._fn, name)
 
     # Finding the program
 
@@ -86,9 +115,17 @@ class Compiled:
         version, why = self._find(key)
         if version is None:
             version, result = self._capture(args, kwargs, tensors, key, why)
-            if version.big is not None:
+            version.open = not any(w.kind == "grad" for w in version.program.writes) and _has_graph(result)
+            if version.open:
+                self._log.append(
+                    "  its result can be differentiated outside, so calls run as written; to be compiled, a call needs "
+                    "no_grad(), or the function backward() and step()"
+                )
+            elif version.big is not None:
                 version.big.prepare()
             return result
+        if version.open:
+            return self._fn(*args, **kwargs)
         results = self._once(version, [t._data for t in tensors])
         version.go_on()
         for write in version.program.writes:
@@ -331,6 +368,10 @@ def compile(fn: Callable[..., Any] | None = None, *, strict: bool = False) -> An
     The result is called like `fn`, and also has ``loop`` (the whole loop over batches in one call), ``sweep`` (many
     trainings side by side), ``program``, ``source`` and ``explain()``. With `strict`, an operation without a
     kernel is an error instead of running in NumPy. Raises CaptureError where Python looks at a captured value.
+
+    Gradients belong into the function: a compiled step calls ``backward()`` and ``optimizer.step()`` itself. A function
+    whose result is still to be differentiated, such as a module's forward, runs as written, and compiled under
+    ``no_grad()``. What a compiled module has (``parameters()``, ``eval()``) is the module's own.
 
     >>> import thalweg as tw
     >>> @tw.compile

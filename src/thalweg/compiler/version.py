@@ -43,6 +43,7 @@ class Version:
         self.big: Any = None
         self.wholes: dict[bool, Any] = {}
         self.asked = 0  # steps of loops so far
+        self.open = False  # whether a gradient is still to be taken through what it returns
         try:
             from .small import SmallProgram
 
