@@ -12,6 +12,7 @@ from ...ops.pointwise import relu, sigmoid, tanh
 from .. import functional as F
 from .. import init
 from ..parameter import Parameter
+from ..utils.rnn import PackedSequence
 from .module import Module
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
@@ -130,44 +131,88 @@ class _RNNBase(Module):
             outs.append(state[0])
         return stack(outs[::-1] if backwards else outs), state
 
-    def _start(self, x: Any, given: Any, batched: bool) -> list[Any]:
-        """Return the start of each part of the state, [layers * directions, batch, size]."""
+    def _run_packed(
+        self, x: Any, end: str, state: tuple[Any, ...], backwards: bool, sizes: list[int]
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """Run one layer in one direction over packed sequences [elements, size], of which `sizes` have each step."""
+        own = self._parameters
+        step = {"LSTM": _lstm_step, "GRU": _gru_step}.get(self.mode, _plain_step)
+        bend = relu if self.mode == "RNN_RELU" else tanh
+        gates: Any = F.linear(x, own[f"weight_ih{end}"], own.get(f"bias_ih{end}"))
+        w, b, r = own[f"weight_hh{end}"], own.get(f"bias_hh{end}"), own.get(f"weight_hr{end}")
+        parts = gates.split(sizes)
+        outs: list[Any] = []
+        for part in reversed(parts) if backwards else parts:
+            n = len(part)
+            old = tuple(s[:n] for s in state)
+            new = step(part, F.linear(old[0], w, b), old, bend)
+            if r is not None:
+                new = (F.linear(new[0], r), *new[1:])
+            outs.append(new[0])
+            # sequences without this step keep the state that they ended with, or still have to start from
+            state = tuple(cat([k, s[n:]]) if n < len(s) else k for k, s in zip(new, state, strict=True))
+        return cat(outs[::-1] if backwards else outs), state
+
+    def _packed(self, input: PackedSequence, hx: Any) -> Any:
+        """Run over packed sequences; the result is packed as they are."""
+        x, sizes = input.data, input.batch_sizes.tolist()
+        if hx is not None and input.sorted_indices is not None:
+            parts = hx if self.mode == "LSTM" else (hx,)
+            sorted_ = tuple(p.index_select(1, input.sorted_indices) for p in parts)
+            hx = sorted_ if self.mode == "LSTM" else sorted_[0]
+        x, last = self._layers(x, self._start(sizes[0], x.dtype, hx, True), sizes)
+        if input.unsorted_indices is not None:
+            last = [s.index_select(1, input.unsorted_indices) for s in last]
+        return input._replace(data=x), tuple(last) if self.mode == "LSTM" else last[0]
+
+    def _start(self, n: int, dtype: Any, given: Any, batched: bool) -> list[Any]:
+        """Return the start of each part of the state, [layers * directions, batch, size], for `n` sequences."""
         count = self.num_layers * (2 if self.bidirectional else 1)
         sizes = [self.proj_size or self.hidden_size] + ([self.hidden_size] if self.mode == "LSTM" else [])
         if given is None:
-            return [zeros(count, x.shape[1], n, dtype=x.dtype) for n in sizes]
+            return [zeros(count, n, size, dtype=dtype) for size in sizes]
         parts = list(given) if self.mode == "LSTM" else [given]
         found = [p if batched else p.unsqueeze(1) for p in parts]
-        for part, n in zip(found, sizes, strict=True):
-            if tuple(part.shape) != (count, x.shape[1], n):
+        for part, size in zip(found, sizes, strict=True):
+            if tuple(part.shape) != (count, n, size):
                 raise _State(
-                    f"{type(self).__name__}: a state of shape {(count, x.shape[1], n)} is required, got {tuple(part.shape)}."
+                    f"{type(self).__name__}: a state of shape {(count, n, size)} is required, got {tuple(part.shape)}."
                 )
         return found
 
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        if input.ndim not in (2, 3):
-            raise ShapeError(f"{type(self).__name__}: an input of 2 or 3 dims is required, got {tuple(input.shape)}.")
-        if input.shape[-1] != self.input_size:
-            raise _State(
-                f"{type(self).__name__}: an input whose last dim is {self.input_size} is required, got {tuple(input.shape)}."
-            )
-        batched = input.ndim == 3
-        x = (input.transpose(0, 1) if self.batch_first else input) if batched else input.unsqueeze(1)
-        start = self._start(x, hx, batched)
+    def _layers(self, x: Any, start: list[Any], sizes: list[int] | None) -> tuple[Any, list[Any]]:
+        """Run all layers, each way; return the results of the last and the last states, stacked."""
         ends: list[tuple[Any, ...]] = []
         for layer in range(self.num_layers):
             results = []
             for way, end in enumerate(self._ends(layer)):
-                at = len(ends)
-                result, state = self._run(x, end, tuple(s[at] for s in start), way == 1)
+                state = tuple(s[len(ends)] for s in start)
+                if sizes is None:
+                    result, state = self._run(x, end, state, way == 1)
+                else:
+                    result, state = self._run_packed(x, end, state, way == 1, sizes)
                 results.append(result)
                 ends.append(state)
             x = results[0] if len(results) == 1 else cat(results, -1)
             if self.dropout and layer < self.num_layers - 1:
                 x = F.dropout(x, self.dropout, self.training)
+        return x, [stack([e[k] for e in ends]) for k in range(len(start))]
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        packed = isinstance(input, PackedSequence)
+        shape = tuple(input.data.shape if packed else input.shape)
+        if not packed and len(shape) not in (2, 3):
+            raise ShapeError(f"{type(self).__name__}: an input of 2 or 3 dims is required, got {shape}.")
+        if shape[-1] != self.input_size:
+            raise _State(
+                f"{type(self).__name__}: an input whose last dim is {self.input_size} is required, got {shape}."
+            )
+        if packed:
+            return self._packed(input, hx)
+        batched = input.ndim == 3
+        x = (input.transpose(0, 1) if self.batch_first else input) if batched else input.unsqueeze(1)
+        x, last = self._layers(x, self._start(x.shape[1], x.dtype, hx, batched), None)
         out = (x.transpose(0, 1) if self.batch_first else x) if batched else x.squeeze(1)
-        last: list[Any] = [stack([e[k] for e in ends]) for k in range(len(start))]
         if not batched:
             last = [s.squeeze(1) for s in last]
         return out, tuple(last) if self.mode == "LSTM" else last[0]

@@ -1,5 +1,6 @@
-"""Clipping gradients, and parameters as one vector."""
+"""Clipping gradients, parameters as one vector, and sequences of different lengths."""
 
+from . import rnn as rnn
 from .clip import clip_grad_norm_ as clip_grad_norm_
 from .clip import clip_grad_value_ as clip_grad_value_
 from .clip import get_total_norm as get_total_norm
