@@ -70,12 +70,18 @@ def _maps() -> Any:
     return maps
 
 
-def mapped(name: str, x: Any) -> Any:
-    """Return a function of each number of a large array of float32, by a kernel; None where there is none for it."""
-    if type(x) is not np.ndarray or x.size < ENOUGH or x.dtype != np.float32 or not x.ndim:
-        return None
+def mapped(name: str, *arrays: Any, numbers: tuple[float, ...] = ()) -> Any:
+    """Return a function of each number of large arrays of float32, all of one shape, by a kernel; or None.
+
+    None also where a rule works on tensors, and has to be recorded.
+    """
+    for x in arrays:
+        if type(x) is not np.ndarray or x.size < ENOUGH or x.dtype != np.float32 or not x.ndim:
+            return None
+        if x.shape != arrays[-1].shape:
+            return None
     kernels = _maps()
-    return None if kernels is None else getattr(kernels, name)(x)
+    return None if kernels is None else kernels.mapped(getattr(kernels, name), arrays, numbers)
 
 
 def _pays(x: Any) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from ..core.inplace import check_write, write
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError, ThalwegError
+from . import _kernels
 from ._coerce import as_tensor, one_dim
 from ._elementwise import Elementwise, apply, binary, choose, elementwise, unary
 from ._kernels import mapped
@@ -61,10 +62,16 @@ _prelu: Elementwise = elementwise(
 
 
 def _elu_forward(x: Any, alpha: float, scale: float, rate: float) -> Any:
+    found = mapped("elu", x, numbers=(scale, alpha * scale, rate))
+    if found is not None:
+        return found
     return choose(x > 0, x * scale, _expm1.forward(x * rate) * (alpha * scale))
 
 
 def _elu_rule(g: Any, x: Any, alpha: float, scale: float, rate: float) -> Any:
+    found = mapped("elu_back", g, x, numbers=(scale, alpha * scale, rate))
+    if found is not None:
+        return found
     below = _exp(_where(x > 0, 0.0, x) * rate) * (alpha * scale * rate)
     return _where(x > 0, g * scale, g * below)
 
@@ -75,43 +82,67 @@ _celu: Elementwise = elementwise("celu", _elu_forward, _elu.vjps, kernel=_ELU, k
 
 
 def _gelu_forward(x: Any) -> Any:
-    return x * _ndtr.forward(x)
+    found = mapped("gelu", x)
+    return x * _ndtr.forward(x) if found is None else found
+
+
+def _gelu_rule(g: Any, x: Any) -> Any:
+    found = mapped("gelu_back", g, x)
+    if found is not None:
+        return found
+    return g * (_ndtr(x) + x * (_exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))))
 
 
 _gelu: Elementwise = elementwise(
     "gelu",
     _gelu_forward,
-    [lambda g, x: g * (_ndtr(x) + x * (_exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))))],
+    [_gelu_rule],
     kernel="{0} * 0.5 * math.erfc({0} * -0.7071067811865476)",
     kind="keep",
     least=2,
 )
-_BETA = math.sqrt(2 / math.pi)
+_ROOT = math.sqrt(8 / math.pi)  # (1 + tanh(u / 2)) / 2 is the logistic function of u, which is exact where it is small
+
+
+def _gelu_tanh_forward(x: Any) -> Any:
+    found = mapped("gelu_tanh", x)
+    return x * _sigmoid.forward((x + x * x * x * 0.044715) * _ROOT) if found is None else found
 
 
 def _gelu_tanh_rule(g: Any, x: Any) -> Any:
-    t = _tanh((x + x * x * x * 0.044715) * _BETA)
-    return g * ((t + 1) * 0.5 + x * 0.5 * (1 - t * t) * ((x * x * (3 * 0.044715) + 1) * _BETA))
+    found = mapped("gelu_tanh_back", g, x)
+    if found is not None:
+        return found
+    s = _sigmoid((x + x * x * x * 0.044715) * _ROOT)
+    return g * (s * (x * (1 - s) * ((x * x * (3 * 0.044715) + 1) * _ROOT) + 1))
 
 
 _gelu_tanh: Elementwise = elementwise(
     "gelu",
-    lambda x: x * 0.5 * (1 + np.tanh((x + x * x * x * 0.044715) * _BETA)),
+    _gelu_tanh_forward,
     [_gelu_tanh_rule],
-    kernel="{0} * 0.5 * (1 + math.tanh(({0} + {0} * {0} * {0} * 0.044715) * 0.7978845608028654))",
+    kernel="{0} / (1 + math.exp(({0} + {0} * {0} * {0} * 0.044715) * -1.5957691216057308))",
     kind="keep",
     least=2,
 )
 
 
+def _silu_forward(x: Any) -> Any:
+    found = mapped("silu", x)
+    return x * _sigmoid.forward(x) if found is None else found
+
+
 def _silu_rule(g: Any, x: Any) -> Any:
+    found = mapped("silu_back", g, x)
+    if found is not None:
+        return found
     s = _sigmoid(x)
     return g * (s * (x * (1 - s) + 1))
 
 
 _silu: Elementwise = elementwise(
     "silu",
-    lambda x: x * _sigmoid.forward(x),
+    _silu_forward,
     [_silu_rule],
     kernel="{0} / (1 + math.exp(-{0}))",
     kind="keep",
@@ -120,19 +151,22 @@ _silu: Elementwise = elementwise(
 
 
 def _softplus_forward(x: Any, beta: float, threshold: float) -> Any:
+    found = mapped("softplus", x, numbers=(beta, threshold))
+    if found is not None:
+        return found
     z = x * beta
-    found = mapped("softplus", z)
-    return choose(z > threshold, x, (np.log1p(np.exp(z)) if found is None else found) / beta)
+    return choose(z > threshold, x, np.log1p(np.exp(z)) / beta)
+
+
+def _softplus_rule(g: Any, x: Any, beta: float, threshold: float) -> Any:
+    found = mapped("softplus_back", g, x, numbers=(beta, threshold))
+    return _where(x * beta > threshold, g, g * _sigmoid(x * beta)) if found is None else found
 
 
 _softplus: Elementwise = elementwise(
     "softplus",
     _softplus_forward,
-    [
-        lambda g, x, beta, threshold: _where(x * beta > threshold, g, g * _sigmoid(x * beta)),
-        None,
-        None,
-    ],
+    [_softplus_rule, None, None],
     kernel="({0} if {0} * {1} > {2} else math.log1p(math.exp({0} * {1})) / {1})",
     kind="keep",
     least=2,
@@ -140,7 +174,8 @@ _softplus: Elementwise = elementwise(
 
 
 def _mish_forward(x: Any) -> Any:
-    return x * np.tanh(np.logaddexp(x, 0))
+    found = mapped("softplus", x, numbers=(1.0, math.inf))
+    return x * (np.tanh(np.logaddexp(x, 0)) if found is None else _tanh.forward(found))
 
 
 def _mish_rule(g: Any, x: Any) -> Any:
@@ -156,9 +191,18 @@ _mish: Elementwise = elementwise(
     kind="keep",
     least=2,
 )
+
+
+def _logsigmoid_forward(x: Any) -> Any:
+    found = mapped("softplus", np.negative(x), numbers=(1.0, math.inf)) if x.size >= _kernels.ENOUGH else None
+    if found is not None:
+        return np.negative(found, out=found)
+    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+
 _logsigmoid: Elementwise = elementwise(
     "log_sigmoid",
-    lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))),
+    _logsigmoid_forward,
     [lambda g, x: g * _sigmoid(-x)],
     kernel="minimum({0}, 0) - math.log1p(math.exp(-abs({0})))",
     kind="keep",

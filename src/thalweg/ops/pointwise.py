@@ -24,6 +24,11 @@ __all__ = [
 ]  # fmt: skip
 
 
+def _exp_forward(x: Any) -> Any:
+    found = mapped("exp", x)
+    return np.exp(x) if found is None else found
+
+
 def _expm1_forward(x: Any) -> Any:
     found = mapped("expm1", x)
     return np.expm1(x) if found is None else found
@@ -34,8 +39,18 @@ def _log1p_forward(x: Any) -> Any:
     return np.log1p(x) if found is None else found
 
 
+def _tanh_forward(x: Any) -> Any:
+    found = mapped("tanh", x)
+    return np.tanh(x) if found is None else found
+
+
+def _tanh_rule(g: Any, out: Any) -> Any:
+    found = mapped("tanh_back", g, out)
+    return g * (1 - out * out) if found is None else found
+
+
 _neg: Elementwise = elementwise("neg", np.negative, [lambda g: -g], kernel="-{0}", kind="keep", least=1)
-_exp: Elementwise = elementwise("exp", np.exp, [lambda g, out: g * out], kernel="math.exp({0})")
+_exp: Elementwise = elementwise("exp", _exp_forward, [lambda g, out: g * out], kernel="math.exp({0})")
 _exp2: Elementwise = elementwise("exp2", np.exp2, [lambda g, out: g * (out * math.log(2))], kernel="2.0 ** {0}")
 _expm1: Elementwise = elementwise("expm1", _expm1_forward, [lambda g, out: g * (out + 1)], kernel="math.expm1({0})")
 _log2: Elementwise = elementwise("log2", np.log2, [lambda g, x: g / (x * math.log(2))], kernel="math.log2({0})")
@@ -50,7 +65,7 @@ _acos: Elementwise = elementwise("acos", np.arccos, [lambda g, x: -g * _rsqrt(1 
 _atan: Elementwise = elementwise("atan", np.arctan, [lambda g, x: g / (x * x + 1)], kernel="math.atan({0})")
 _sinh: Elementwise = elementwise("sinh", np.sinh, [lambda g, x: g * _cosh(x)], kernel="math.sinh({0})")
 _cosh: Elementwise = elementwise("cosh", np.cosh, [lambda g, x: g * _sinh(x)], kernel="math.cosh({0})")
-_tanh: Elementwise = elementwise("tanh", np.tanh, [lambda g, out: g * (1 - out * out)], kernel="math.tanh({0})")
+_tanh: Elementwise = elementwise("tanh", _tanh_forward, [_tanh_rule], kernel="math.tanh({0})")
 _asinh: Elementwise = elementwise("asinh", np.arcsinh, [lambda g, x: g * _rsqrt(x * x + 1)], kernel="math.asinh({0})")
 _acosh: Elementwise = elementwise("acosh", np.arccosh, [lambda g, x: g * _rsqrt(x * x - 1)], kernel="math.acosh({0})")
 _atanh: Elementwise = elementwise("atanh", np.arctanh, [lambda g, x: g / (1 - x * x)], kernel="math.atanh({0})")
@@ -92,15 +107,21 @@ _square: Elementwise = elementwise(
 
 
 def _sigmoid_forward(x: Any) -> Any:
+    found = mapped("sigmoid", x)
+    if found is not None:
+        return found
     z = np.negative(x, out=np.empty_like(x))
     np.exp(z, out=z)  # an overflow gives the right result, 0
     np.add(z, 1, out=z)
     return np.reciprocal(z, out=z)
 
 
-_sigmoid: Elementwise = elementwise(
-    "sigmoid", _sigmoid_forward, [lambda g, out: g * ((1 - out) * out)], kernel="1 / (1 + math.exp(-{0}))"
-)
+def _sigmoid_rule(g: Any, out: Any) -> Any:
+    found = mapped("sigmoid_back", g, out)
+    return g * ((1 - out) * out) if found is None else found
+
+
+_sigmoid: Elementwise = elementwise("sigmoid", _sigmoid_forward, [_sigmoid_rule], kernel="1 / (1 + math.exp(-{0}))")
 _relu: Elementwise = elementwise(
     "relu", lambda x: np.maximum(x, 0), [lambda g, out: g * (out > 0)], kernel="maximum({0}, 0)", kind="keep", least=1
 )

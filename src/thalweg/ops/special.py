@@ -59,14 +59,14 @@ def _mapped(name: str, kernel: str) -> Callable[..., Any]:
     return forward
 
 
-_erf: Elementwise = elementwise(
-    "erf", _mapped("erf", "erf"), [lambda g, x: g * (_exp(-(x * x)) * (2 / math.sqrt(math.pi)))], kernel="math.erf({0})"
-)
+def _erf_rule(g: Any, x: Any) -> Any:
+    found = mapped("erf_back", g, x)
+    return g * (_exp(-(x * x)) * (2 / math.sqrt(math.pi))) if found is None else found
+
+
+_erf: Elementwise = elementwise("erf", _mapped("erf", "erf"), [_erf_rule], kernel="math.erf({0})")
 _erfc: Elementwise = elementwise(
-    "erfc",
-    _mapped("erfc", "erfc"),
-    [lambda g, x: g * (_exp(-(x * x)) * (-2 / math.sqrt(math.pi)))],
-    kernel="math.erfc({0})",
+    "erfc", _mapped("erfc", "erfc"), [lambda g, x: _erf_rule(-g, x)], kernel="math.erfc({0})"
 )
 _erfcx: Elementwise = elementwise(
     "erfcx",
@@ -121,10 +121,15 @@ _i1e: Elementwise = elementwise("i1e", _scipy("i1e"), [_i1e_rule], backward="Spe
 # The normal distribution
 
 
+def _ndtr_rule(g: Any, x: Any) -> Any:
+    found = mapped("normal_share_back", g, x)
+    return g * (_exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))) if found is None else found
+
+
 _ndtr: Elementwise = elementwise(
     "ndtr",
     _mapped("ndtr", "normal_share"),
-    [lambda g, x: g * (_exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi)))],
+    [_ndtr_rule],
     kernel="0.5 * math.erfc({0} * -0.7071067811865476)",
     backward="SpecialNdtrBackward0",
 )

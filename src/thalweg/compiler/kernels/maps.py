@@ -1,150 +1,225 @@
-"""Functions of single numbers on large arrays of float32, computed in double precision without a branch and rounded.
+"""Functions of single numbers on large arrays of float32, and their derivatives times a gradient, in one walk.
 
-So several numbers are computed side by side, where the C library takes them one by one.
+Several numbers are computed side by side, where the C library takes them one by one and NumPy goes through memory once
+for every step of a formula.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from ..threads import share_parts
-from .scalar import abs_f8, exp_f8, f4, f8, log_f8, select
+from .intrinsics import f4, select
+from .single import (
+    erf_f4,
+    erf_slope_f4,
+    erfc_f4,
+    exp_f4,
+    expm1_f4,
+    gelu_f4,
+    gelu_slope_f4,
+    gelu_tanh_f4,
+    gelu_tanh_slope_f4,
+    log1p_f4,
+    normal_density_f4,
+    normal_share_f4,
+    sigmoid_f4,
+    softplus_f4,
+    tanh_f4,
+)
 
-__all__ = ["erf", "erfc", "expm1", "log1p", "normal_share", "softplus"]
+__all__ = [
+    "elu", "elu_back", "erf", "erf_back", "erfc", "exp", "expm1", "gelu", "gelu_back", "gelu_tanh", "gelu_tanh_back",
+    "log1p", "mapped", "normal_share", "normal_share_back", "sigmoid", "sigmoid_back", "silu", "silu_back", "softplus",
+    "softplus_back", "tanh", "tanh_back",
+]  # fmt: skip
 
 _CONTRACT = {"contract"}
+_WORK = 6  # elements that are moved in the time of one that is computed
 
 
-@njit(fastmath=_CONTRACT, error_model="numpy", forceinline=True)
-def _erfc(x):  # type: ignore[no-untyped-def]
-    """``erfc``: with t = 2 / (2 + |x|), log(erfc(|x|) exp(x²) / t) is a polynomial in t, here one fitted at Chebyshev's points.
+@njit(error_model="numpy", nogil=True, cache=True)
+def erf(x: Any, out: Any) -> None:
+    """The error function."""
+    for k in range(out.shape[0]):
+        out[k] = erf_f4(x[k])
 
-    Its relative error is 6e-9, a tenth of what rounding to float32 costs.
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def erfc(x: Any, out: Any) -> None:
+    """``1 - erf(x)``."""
+    for k in range(out.shape[0]):
+        out[k] = erfc_f4(x[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def exp(x: Any, out: Any) -> None:
+    """Exponential."""
+    for k in range(out.shape[0]):
+        out[k] = exp_f4(x[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def expm1(x: Any, out: Any) -> None:
+    """``exp(x) - 1``."""
+    for k in range(out.shape[0]):
+        out[k] = expm1_f4(x[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def log1p(x: Any, out: Any) -> None:
+    """``log(1 + x)``."""
+    for k in range(out.shape[0]):
+        out[k] = log1p_f4(x[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def normal_share(x: Any, out: Any) -> None:
+    """The share of a standard normal distribution below x."""
+    for k in range(out.shape[0]):
+        out[k] = normal_share_f4(x[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def gelu(x: Any, out: Any) -> None:
+    """``x Φ(x)``."""
+    for k in range(out.shape[0]):
+        out[k] = gelu_f4(x[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def gelu_tanh(x: Any, out: Any) -> None:
+    """``x Φ(x)`` by way of tanh."""
+    for k in range(out.shape[0]):
+        out[k] = gelu_tanh_f4(x[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def sigmoid(x: Any, out: Any) -> None:
+    """``1 / (1 + exp(-x))``."""
+    for k in range(out.shape[0]):
+        out[k] = sigmoid_f4(x[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def tanh(x: Any, out: Any) -> None:
+    """Hyperbolic tangent."""
+    for k in range(out.shape[0]):
+        out[k] = tanh_f4(x[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def silu(x: Any, out: Any) -> None:
+    """``x / (1 + exp(-x))``."""
+    for k in range(out.shape[0]):
+        out[k] = x[k] * sigmoid_f4(x[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def softplus(x: Any, out: Any, beta: Any, threshold: Any) -> None:
+    """``log(1 + exp(beta x)) / beta``; x where ``beta x`` is above a threshold."""
+    for k in range(out.shape[0]):
+        out[k] = select(x[k] * beta > threshold, x[k], softplus_f4(x[k] * beta) / beta)
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def elu(x: Any, out: Any, scale: Any, below: Any, rate: Any) -> None:
+    """``scale x`` above 0, ``below (exp(rate x) - 1)`` elsewhere."""
+    for k in range(out.shape[0]):
+        out[k] = select(x[k] > f4(0.0), x[k] * scale, expm1_f4(x[k] * rate) * below)
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def elu_back(g: Any, x: Any, out: Any, scale: Any, below: Any, rate: Any) -> None:
+    """The gradient g times the derivative of :func:`elu`."""
+    for k in range(out.shape[0]):
+        out[k] = g[k] * select(x[k] > f4(0.0), scale, exp_f4(x[k] * rate) * (below * rate))
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def erf_back(g: Any, x: Any, out: Any) -> None:
+    """The gradient g times the derivative of the error function."""
+    for k in range(out.shape[0]):
+        out[k] = g[k] * erf_slope_f4(x[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def normal_share_back(g: Any, x: Any, out: Any) -> None:
+    """The gradient g times the density of the normal distribution."""
+    for k in range(out.shape[0]):
+        out[k] = g[k] * normal_density_f4(x[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def gelu_back(g: Any, x: Any, out: Any) -> None:
+    """The gradient g times the derivative of ``x Φ(x)``."""
+    for k in range(out.shape[0]):
+        out[k] = g[k] * gelu_slope_f4(x[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def gelu_tanh_back(g: Any, x: Any, out: Any) -> None:
+    """The gradient g times the derivative of ``x Φ(x)`` by way of tanh."""
+    for k in range(out.shape[0]):
+        out[k] = g[k] * gelu_tanh_slope_f4(x[k])
+
+
+@njit(fastmath=_CONTRACT, error_model="numpy", nogil=True, cache=True)
+def sigmoid_back(g: Any, y: Any, out: Any) -> None:
+    """The gradient g times the derivative of the logistic function, of which y was the result."""
+    for k in range(out.shape[0]):
+        out[k] = g[k] * ((f4(1.0) - y[k]) * y[k])
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def tanh_back(g: Any, y: Any, out: Any) -> None:
+    """The gradient g times the derivative of tanh, of which y was the result."""
+    for k in range(out.shape[0]):
+        out[k] = g[k] * (f4(1.0) - y[k] * y[k])
+
+
+@njit(fastmath=_CONTRACT, error_model="numpy", nogil=True, cache=True)
+def silu_back(g: Any, x: Any, out: Any) -> None:
+    """The gradient g times the derivative of ``x / (1 + exp(-x))``."""
+    for k in range(out.shape[0]):
+        y = sigmoid_f4(x[k])
+        out[k] = g[k] * (y * (x[k] * (f4(1.0) - y) + f4(1.0)))
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def softplus_back(g: Any, x: Any, out: Any, beta: Any, threshold: Any) -> None:
+    """The gradient g times the derivative of :func:`softplus`."""
+    for k in range(out.shape[0]):
+        out[k] = select(x[k] * beta > threshold, g[k], g[k] * sigmoid_f4(x[k] * beta))
+
+
+def mapped(kernel: Callable[..., None], arrays: tuple[Any, ...], numbers: tuple[Any, ...]) -> Any:
+    """Return the results of a kernel in the order of memory of the last array, as NumPy's functions do, or None.
+
+    None where that array leaves gaps in memory.
     """
-    z = abs_f8(x)
-    t = 2.0 / (2.0 + z)
-    p = 0.05476967843808778
-    p = p * t - 0.5073753142326293
-    p = p * t + 1.8539800312493873
-    p = p * t - 3.5058873599608913
-    p = p * t + 3.64260446929428
-    p = p * t - 2.011027742138726
-    p = p * t + 0.6665116802590856
-    p = p * t - 0.3254898899017615
-    p = p * t - 0.05860063981926479
-    p = p * t + 0.08091932387895476
-    p = p * t + 0.37510982986531444
-    p = p * t + 0.9999980468824856
-    p = p * t - 1.265512117748014
-    r = t * exp_f8(p - z * z)
-    return select(x < 0.0, 2.0 - r, r)
-
-
-@njit(fastmath=_CONTRACT, error_model="numpy", forceinline=True)
-def _erf(x):  # type: ignore[no-untyped-def]
-    """``erf``: its series near 0, ``1 - erfc`` elsewhere."""
-    z = x * x
-    p = -1.0 / 75600.0
-    p = p * z + 1.0 / 9360.0
-    p = p * z - 1.0 / 1320.0
-    p = p * z + 1.0 / 216.0
-    p = p * z - 1.0 / 42.0
-    p = p * z + 0.1
-    p = p * z - 1.0 / 3.0
-    near = 1.1283791670955126 * x * (1.0 + z * p)
-    return select(abs_f8(x) < 0.5, near, 1.0 - _erfc(x))
-
-
-@njit(fastmath=_CONTRACT, error_model="numpy", forceinline=True)
-def _log1p(x):  # type: ignore[no-untyped-def]
-    """``log(1 + x)``; of a tiny x the first two terms of its series."""
-    return select(abs_f8(x) < 1e-7, x - x * x * 0.5, log_f8(1.0 + x))
-
-
-@njit(fastmath=_CONTRACT, error_model="numpy", forceinline=True)
-def _expm1(x):  # type: ignore[no-untyped-def]
-    """``exp(x) - 1``; of a small x the first terms of its series."""
-    near = x * (1.0 + x * (0.5 + x * (1.0 / 6.0 + x * (1.0 / 24.0))))
-    return select(abs_f8(x) < 1e-3, near, exp_f8(x) - 1.0)
-
-
-@njit(error_model="numpy", nogil=True, cache=True)
-def _erf_all(x: Any, out: Any, start: int, stop: int) -> None:
-    for k in range(start, stop):
-        out[k] = f4(_erf(f8(x[k])))
-
-
-@njit(error_model="numpy", nogil=True, cache=True)
-def _erfc_all(x: Any, out: Any, start: int, stop: int) -> None:
-    for k in range(start, stop):
-        out[k] = f4(_erfc(f8(x[k])))
-
-
-@njit(error_model="numpy", nogil=True, cache=True)
-def _normal_share_all(x: Any, out: Any, start: int, stop: int) -> None:
-    for k in range(start, stop):
-        out[k] = f4(0.5 * _erfc(f8(x[k]) * -0.7071067811865476))
-
-
-@njit(error_model="numpy", nogil=True, cache=True)
-def _log1p_all(x: Any, out: Any, start: int, stop: int) -> None:
-    for k in range(start, stop):
-        out[k] = f4(_log1p(f8(x[k])))
-
-
-@njit(error_model="numpy", nogil=True, cache=True)
-def _expm1_all(x: Any, out: Any, start: int, stop: int) -> None:
-    for k in range(start, stop):
-        out[k] = f4(_expm1(f8(x[k])))
-
-
-@njit(error_model="numpy", nogil=True, cache=True)
-def _softplus_all(x: Any, out: Any, start: int, stop: int) -> None:
-    for k in range(start, stop):
-        out[k] = f4(_log1p(exp_f8(f8(x[k]))))
-
-
-def _mapped(kernel: Any, x: Any) -> Any:
-    """Return the results in the order of memory that x has, as NumPy's functions do, or None if x leaves gaps there."""
-    out = np.empty_like(x)
-    if out.strides != x.strides:
+    model = arrays[-1]
+    out = np.empty_like(model)
+    if out.strides != model.strides:
         return None
-    a, b = x.ravel(order="K"), out.ravel(order="K")
-    if not np.may_share_memory(b, out):
+    to = out.ravel(order="K")
+    if not np.may_share_memory(to, out):
         return None
-    kernel(a, b, 0, 0)  # compiles before threads start
-    share_parts(lambda start, stop: kernel(a, b, start, stop), x.size, x.size)
+    if model.flags.c_contiguous:
+        lines = [np.ascontiguousarray(a).reshape(-1) for a in arrays]
+    elif all(a.strides == model.strides for a in arrays):
+        lines = [a.ravel(order="K") for a in arrays]
+    else:
+        return None
+    values = [f4(number) for number in numbers]
+
+    def work(start: int, stop: int) -> None:
+        kernel(*[a[start:stop] for a in lines], to[start:stop], *values)
+
+    work(0, 0)  # compiles before threads start
+    share_parts(work, model.size, _WORK * model.size)
     return out
-
-
-def erf(x: Any) -> Any:
-    """Return the error function."""
-    return _mapped(_erf_all, x)
-
-
-def erfc(x: Any) -> Any:
-    """Return ``1 - erf(x)``."""
-    return _mapped(_erfc_all, x)
-
-
-def normal_share(x: Any) -> Any:
-    """Return the share of a standard normal distribution below x."""
-    return _mapped(_normal_share_all, x)
-
-
-def log1p(x: Any) -> Any:
-    """Return ``log(1 + x)``."""
-    return _mapped(_log1p_all, x)
-
-
-def expm1(x: Any) -> Any:
-    """Return ``exp(x) - 1``."""
-    return _mapped(_expm1_all, x)
-
-
-def softplus(x: Any) -> Any:
-    """Return ``log(1 + exp(x))``."""
-    return _mapped(_softplus_all, x)

@@ -15,7 +15,9 @@ from numba.extending import overload
 
 from ...ops._kernels import flat
 from ..threads import share_parts
-from .scalar import _as_f4, _as_f8, _bits_f4, _bits_f8, exp_f4, exp_f8, i4, i8, log_f8
+from .intrinsics import as_f4, as_f8, bits_f4, bits_f8, i4, i8
+from .scalar import exp_f8, log_f8
+from .single import exp_f4
 
 __all__ = ["log_softmax", "log_softmax_back", "logsumexp", "logsumexp_back", "softmax", "softmax_back"]
 
@@ -53,20 +55,20 @@ _top: Any = _largest
 def _top_f4(row: Any) -> Any:
     best = i4(-2147483648)
     for k in range(row.shape[0]):
-        b = _bits_f4(row[k])
+        b = bits_f4(row[k])
         key = i4(b ^ i4(i4(b >> i4(31)) & i4(0x7FFFFFFF)))
         best = key if key > best else best
-    return _as_f4(i4(best ^ i4(i4(best >> i4(31)) & i4(0x7FFFFFFF))))
+    return as_f4(i4(best ^ i4(i4(best >> i4(31)) & i4(0x7FFFFFFF))))
 
 
 @njit(error_model="numpy", cache=True)
 def _top_f8(row: Any) -> Any:
     best = i8(-0x7FFFFFFFFFFFFFFF)
     for k in range(row.shape[0]):
-        b = _bits_f8(row[k])
+        b = bits_f8(row[k])
         key = b ^ ((b >> 63) & 0x7FFFFFFFFFFFFFFF)
         best = key if key > best else best
-    return _as_f8(best ^ ((best >> 63) & 0x7FFFFFFFFFFFFFFF))
+    return as_f8(best ^ ((best >> 63) & 0x7FFFFFFFFFFFFFFF))
 
 
 @overload(_top)
