@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import index, nll, random
+from ..ops import embedding, gather, index, nll, random
 from .cache import Kernel, load
 from .items import Other, Product
 from .memory import Root, flat_form
@@ -29,6 +29,9 @@ _MOST = 1 << 22  # multiplications and elements of a step; beyond, Python's part
 _MOVED = 1 << 16  # elements that are moved one by one
 _MOVES = {"view", "permute", "transpose", "t", "cat", "stack", "flip", "roll", "index", "slice", "select", "clone", "alias", "split", "unbind", "diagonal", "movedim", "expand"}  # fmt: skip
 _PUTS = {index._slice_back: index._slice, index._index_back: index._index}  # what puts back, and what took
+# What takes rows of a table by a computed index, or adds rows to zeros there; for the last two the dim is a parameter.
+_TAKES = (embedding._embedding, index._index, gather._index_select)
+_ADDS = (embedding._embedding_back, index._index_back, gather._index_sum)
 _NO_ORDER = np.zeros((1, 1, 1), np.int64)
 _KERNELS = """from thalweg.compiler.kernels.product import dots, multiply, pack
 from thalweg.compiler.kernels.draws import uniform
@@ -74,6 +77,7 @@ class Whole:
         self.states = writer.states
         self.constants = writer.constants
         self.generators = writer.generators
+        self.who = " or ".join(sorted(writer.checked))  # whose indices may be out of range
         self.results = [(v.shape, v.dtype, v.size) for v in plan.program.results]
         self.kernel: Kernel = load(self.source, inner=tuple(plan.named.values()))["run"]
 
@@ -93,7 +97,7 @@ class Whole:
         leave: Callable[[Left, int], None],
     ) -> list[Array]:
         """Run the steps of one training; hand what the last complete slice of steps left behind to `leave`."""
-        packed = [s.flat(s.now()[None]) for s in self.states]
+        packed = [s.flat(s.now()[None]).copy() for s in self.states]  # a slice that fails leaves nothing
         outs = [np.empty((1, steps, size), dtype) for _, dtype, size in self.results]
         bad = np.zeros(1, np.int64)
         args = self.arguments(packed, [0] * len(packed), settings[None], data, order, outs, bad)
@@ -102,7 +106,7 @@ class Whole:
         def go_on(first: int, last: int) -> None:
             nonlocal done
             self.kernel(*args, 0, 1, first, last)
-            _refuse(bad)
+            self.refuse(bad)
             done = last
 
         try:
@@ -137,7 +141,7 @@ class Whole:
             ),
             steps,
         )
-        _refuse(bad)
+        self.refuse(bad)
         shaped = [out.reshape((runs, steps, *form)) for out, (form, _, _) in zip(outs, self.results, strict=True)]
         return shaped, {(w.kind, id(w.source)): np.array(array) for w, array in self.left(packed, whole=True)}
 
@@ -154,6 +158,11 @@ class Whole:
         draws = np.array(places or [0], np.uint64).view(np.int64)
         return (*packed, *self.constants, np.ascontiguousarray(settings), draws, rows, *data, *outs, strides, bad)
 
+    def refuse(self, bad: Array) -> None:
+        """Raise the error that a step would have raised."""
+        if bad.any():
+            raise IndexError(f"{self.who}: classes or indices in the loop are out of range; none may be.")
+
     def left(self, packed: list[Array], whole: bool = False) -> Left:
         """Return what the runs left behind; of the first run alone, or of all."""
         found: Left = []
@@ -165,9 +174,12 @@ class Whole:
         return found
 
 
-def _refuse(bad: Array) -> None:
-    if bad.any():
-        raise IndexError(f"nll_loss: {int(bad.sum())} classes in the loop are out of range; none may be.")
+def _spread(shape: tuple[int, ...], strides: Sequence[int]) -> Array:
+    """Return how far each element of an array lies from its first."""
+    at = np.zeros(shape, np.int64)
+    for axis, (n, s) in enumerate(zip(shape, strides, strict=True)):
+        at += (np.arange(n) * s).reshape((-1, *(1,) * (len(shape) - axis - 1)))
+    return at.reshape(-1)
 
 
 class _Writer:
@@ -184,6 +196,7 @@ class _Writer:
         self.scratch: dict[int, str] = {}  # id of a flat buffer
         self.head: list[str] = []
         self.extra = 0
+        self.checked: set[str] = set()
         self.drawn = [op for op in self.program.operations if op.draws]
         self.generators: list[tuple[Any, int]] = []  # with the number of draws of a step
         for op in self.drawn:
@@ -326,6 +339,8 @@ class _Writer:
         name = op.primitive.name
         if op.draws:
             return self.draw(op)
+        if op.primitive in (*_TAKES, *_ADDS) and not self.is_known(op.inputs[1]):
+            return self.rows(op)
         sizes = sum(v.size for v in (*op.inputs, *op.outputs) if isinstance(v, Value))
         if name in _MOVES and sizes <= _MOVED:
             return self.moved(op)
@@ -338,10 +353,7 @@ class _Writer:
     def places(self, value: Value) -> Array:
         """Return where each element lies in its flat array."""
         place = self.plan.operand(value, value.shape)
-        at = np.full(value.shape, place.offset, np.int64)
-        for axis, (n, s) in enumerate(zip(value.shape, place.strides, strict=True)):
-            at += (np.arange(n) * s).reshape((-1, *(1,) * (len(value.shape) - axis - 1)))
-        return at.reshape(-1)
+        return place.offset + _spread(value.shape, place.strides)
 
     def draw(self, op: Operation) -> list[str]:
         """Draw uniform numbers: the call of the generator is counted by steps."""
@@ -361,13 +373,13 @@ class _Writer:
         self.work += 8 * out.size
         return [f"uniform({name}, {out.size}, D[{2 * k}], D[{2 * k + 1}] + s * {self.generators[k][1]} + {before})"]
 
-    def each(self, places: Array) -> str:
+    def each(self, places: Array, q: str = "q") -> str:
         """Return the place of element q of a list of known places."""
         step = int(places[1] - places[0]) if len(places) > 1 else 1
         even = np.array_equal(places, places[0] + step * np.arange(len(places)))
         if not even:
-            return f"{self.constant(places)}[q]"
-        moved = "q" if step == 1 else f"q * {step}"
+            return f"{self.constant(places)}[{q}]"
+        moved = q if step == 1 else f"{q} * {step}"
         return f"{places[0]} + {moved}" if places[0] else moved
 
     def copy(self, target: str, to: Array, source: str, at: Array, sign: str = "=") -> list[str]:
@@ -418,11 +430,53 @@ class _Writer:
         zeros = self.copy(target, to, literal(0, out.dtype), to)
         return [*zeros, *self.copy(target, to[chosen.reshape(-1)], self.source_of(x), given, "+=")]
 
+    def is_known(self, value: Any) -> bool:
+        return any(i.value is value and i.kind == "constant" for i in self.program.inputs)
+
+    def rows(self, op: Operation) -> list[str]:
+        """Take the rows of a table that an index names, or add rows to zeros there."""
+        x, at = op.inputs
+        out, adds, signed, apart = op.outputs[0], op.primitive in _ADDS, True, -1
+        if op.primitive in (embedding._embedding, embedding._embedding_back):
+            signed, padding, by_count = False, *op.params[-2:]
+            if adds and by_count:
+                raise NoKernel("rows divided by their count")
+            apart = padding if adds else -1
+        elif op.params[0] not in (0, (0,)):
+            raise NoKernel(f"{op.primitive.name} along another dim than the first")
+        table, parts = (out, x) if adds else (x, out)
+        if not table.size or parts.shape != (*at.shape, *table.shape[1:]):
+            raise NoKernel(f"{op.primitive.name} of this form")
+        (tn, to), (pn, po) = self.operand(table), self.operand(parts)
+        n, d, split = table.shape[0], table.size // table.shape[0], len(at.shape)
+        self.work += parts.size + adds * out.size
+        self.checked.add(op.primitive.name.split("_")[0])
+        starts = po.offset + _spread(parts.shape[:split], po.strides[:split])
+        row = f"{to.offset} + c * {to.strides[0]} + {self.each(_spread(table.shape[1:], to.strides[1:]), 'j')}"
+        part = f"p + {self.each(_spread(parts.shape[split:], po.strides[split:]), 'j')}"
+        lines = [
+            f"for q in range({len(starts)}):",
+            f"    c = i8({self.source_of(at).format(self.each(self.places(at)))})",
+            *([f"    c += {n} * (c < 0)"] if signed else []),
+            f"    if c < 0 or c >= {n}:",
+            "        bad[r] += 1",
+            "        c = 0",
+            f"    p = {self.each(starts)}",
+            *([f"    if c == {apart}:", "        continue"] if apart >= 0 else []),
+            f"    for j in range({d}):",
+            f"        {tn}[{row}] += {pn}[{part}]" if adds else f"        {pn}[{part}] = {tn}[{row}]",
+        ]
+        if adds:
+            zeros = self.places(out)
+            return [*self.copy(self.source_of(out), zeros, literal(0, out.dtype), zeros), *lines]
+        return lines
+
     def loss(self, op: Operation) -> list[str]:
         """Write the likelihood of chosen classes, or its gradient."""
         x, target = op.inputs
         reduction, ignore = op.params[-2:]
         forward = op.primitive is nll._nll
+        self.checked.add("nll_loss")
         shape = x.shape if forward else op.params[0]
         if len(shape) != 2 or len(target.shape) != 1 or target.dtype != np.int64 or reduction not in ("mean", "sum"):
             raise NoKernel(op.primitive.name)
