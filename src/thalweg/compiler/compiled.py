@@ -15,6 +15,7 @@ from ..core.node import Node, Output
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, CaptureError, DTypeError
 from ..ops._coerce import as_tensor
+from .cache import no_collection
 from .calls import described, matrices, rows_of, runs_of, settings_of, split, starts_of, swept_settings
 from .capture import capture, flatten, rebuild
 from .program import Array, Program
@@ -93,7 +94,8 @@ class Compiled:
     def _capture(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[TensorBase], key: Any, why: str
     ) -> Any:
-        captured, result = capture(functools.partial(self._fn, **kwargs), args, tensors)
+        with no_collection():  # kernels are loaded on the way
+            captured, result = capture(functools.partial(self._fn, **kwargs), args, tensors)
         try:
             version = Version(captured, key, self._strict)
         except BaseException:

@@ -426,6 +426,8 @@ class Plan:
             self.bind(root, contiguous(arrays[k]))
         for root, given in self.tensors:
             data = given.source._data
+            if self.registers[root.register] is data:
+                continue  # it lies where it lay, and so do its views
             if memory_order(data) != root.order:
                 data = empty_like_order(data, root.order)
             self.bind(root, data)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.modes import current
 from . import _conv_arrays as convs
 from ._conv_arrays import kernels
 
@@ -51,7 +52,14 @@ def table(plan: Plan) -> Any:
 
 
 def _kernel(n: int, size: int, dtype: Any) -> Any:
-    if n < 16 or size < ENOUGH or dtype not in (np.float32, np.float64) or kernels() is None:
+    """Return the compiled kernels where they pay; not for the single run of a capture, whose program has kernels of its own."""
+    if (
+        current().recorder is not None
+        or n < 16
+        or size < ENOUGH
+        or dtype not in (np.float32, np.float64)
+        or kernels() is None
+    ):
         return None
     from ..compiler.kernels import pool  # upwards, hence here: see kernels()
 

@@ -181,7 +181,7 @@ _copy: Any = intrinsic(_write_copy)
 _turn: Any = intrinsic(_write_turn)
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _pack(
     x: Any, lies: Any, channel: int, sample: int, count: int, where: Any, lanes: int, out: Any, channels: int
 ) -> None:
@@ -207,7 +207,7 @@ def _pack(
                 out[to + where[q] * lanes + m] = x[start + q * by_place + m * by_sample] if m < count else 0
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _put_back(
     g: Any, fetch: Any, n: int, channel: int, sample: int, count: int, lanes: int, out: Any, channels: int, places: int
 ) -> None:
@@ -236,7 +236,7 @@ def _put_back(
                         out[to + windows[k] * lanes + m] += g[source + m]
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
 def _correlate(
     x: Any, lies: Any, where: Any, fetch: Any, channels: int, bases: Any, kinds: Any, edges: Any, taps: Any, per: int,
     w: Any, b: Any, tiles: Any, out: Any, length: int, pool: Any, start: int, stop: int,
@@ -300,7 +300,7 @@ def _correlate(
             group, p, block, held = group + 1, 0, 0, -1
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
 def _weight_gradient(
     x: Any, lies: Any, where: Any, channels: int, g: Any, g_lies: Any, g_where: Any, fetch: Any, rows: int, samples: int,
     lanes: int, pieces: Any, rests: Any, each: int, taps: Any, total: Any, parts: int, start: int, stop: int,
@@ -360,15 +360,19 @@ def _tiled(w: Any) -> tuple[Any, Any]:
     return np.concatenate(parts, 1).reshape(-1), tiles
 
 
+@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
+def _inner(x: Any, lies: Any, n: int, where: Any, out: Any, first: int, last: int) -> None:
+    _pack(x, lies, first, 0, n, where, n, out[first * len(where) * n :], last - first)
+
+
 def inner(x: Any) -> Any:
     """Return contiguous [sample, channel, place] as contiguous [channel, place, sample]."""
     n, channels, places = x.shape
     out = np.empty((channels, places, n), x.dtype)
-    flat, to, where = x.reshape(-1), out.reshape(-1), np.arange(places)
-    lies, each = (places, 1, channels * places, places), places * n
-    run: Any = _pack
-    run(flat, lies, 0, 0, n, where, n, to, 0)  # compiles before threads start
-    run_parts(lambda i, j: run(flat, lies, i, 0, n, where, n, to[i * each :], j - i), channels, helpers_for(x.size))
+    given = x.reshape(-1), (places, 1, channels * places, places), n, np.arange(places), out.reshape(-1)
+    run: Any = _inner
+    run(*given, 0, 0)  # compiles before threads start
+    run_parts(lambda i, j: run(*given, i, j), channels, helpers_for(x.size))
     return out
 
 

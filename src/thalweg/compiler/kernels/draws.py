@@ -33,7 +33,7 @@ _M0, _M1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
 _W0, _W1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=True, no_cfunc_wrapper=True)
 def uniform(out: Any, count: int, seed: int, call: int) -> None:
     """Write the first `count` numbers, uniform on [0, 1), of a call of the generator."""
     half = out.itemsize == 4

@@ -10,7 +10,7 @@ from numba import njit
 __all__ = ["nll", "nll_back"]
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
 def _nll(x: Any, target: Any, ignore: int, mean: bool) -> Any:
     total, count, bad = 0.0, 0, 0
     for k in range(target.shape[0]):
@@ -25,7 +25,7 @@ def _nll(x: Any, target: Any, ignore: int, mean: bool) -> Any:
     return (total / count if mean else total), bad
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
 def _nll_back(g: Any, target: Any, ignore: int, mean: bool, out: Any) -> int:
     count, bad = 0, 0
     for k in range(target.shape[0]):

@@ -37,13 +37,13 @@ _read: Any = intrinsic(_write_read)
 _put: Any = intrinsic(_write_put)
 
 
-@njit("int64(int64[::1], int64, int64)", nogil=True, cache=True)
+@njit("int64(int64[::1], int64, int64)", nogil=True, cache=True, no_cfunc_wrapper=True)
 def tell(numbers: Any, at: int, value: int) -> Any:
     """Write ``numbers[at] = value``."""
     return _put(numbers, at, value)
 
 
-@njit("boolean(int64[::1], int64, int64, int64[::1], int64, int64, int64)", nogil=True, cache=True)
+@njit("boolean(int64[::1], int64, int64, int64[::1], int64, int64, int64)", nogil=True, cache=True, no_cfunc_wrapper=True)
 def rest(mine: Any, at: int, done: int, calls: Any, seen: int, looks: int, delay: int) -> Any:
     """Tell ``mine[at] = done``, then look at the first of `calls` until it is not `seen`, or so many times.
 
@@ -59,7 +59,7 @@ def rest(mine: Any, at: int, done: int, calls: Any, seen: int, looks: int, delay
     return False
 
 
-@njit("boolean(int64[::1], int64, int64, int64)", nogil=True, cache=True)
+@njit("boolean(int64[::1], int64, int64, int64)", nogil=True, cache=True, no_cfunc_wrapper=True)
 def reached(numbers: Any, count: int, total: int, looks: int) -> Any:
     """Look at the first `count` numbers until they add up to `total`, or so many times; return whether they did.
 
