@@ -164,6 +164,7 @@ double = float64
 float = float32
 long = int64
 int = int32
+newaxis = None
 
 if _TYPE_CHECKING:
     from . import analysis as analysis
@@ -181,6 +182,27 @@ if _TYPE_CHECKING:
     from .compiler import get_num_threads as get_num_threads
     from .compiler import set_num_threads as set_num_threads
     from .func import vmap as vmap
+    from .ops.conv import conv1d as conv1d
+    from .ops.conv import conv2d as conv2d
+    from .ops.conv import conv3d as conv3d
+    from .ops.conv import conv_transpose1d as conv_transpose1d
+    from .ops.conv import conv_transpose2d as conv_transpose2d
+    from .ops.conv import conv_transpose3d as conv_transpose3d
+    from .ops.dense import bilinear as bilinear
+    from .ops.norms import group_norm as group_norm
+    from .ops.norms import layer_norm as layer_norm
+    from .ops.norms import rms_norm as rms_norm
+    from .ops.pool import adaptive_avg_pool1d as adaptive_avg_pool1d
+    from .ops.pool import avg_pool1d as avg_pool1d
+    from .ops.pool import max_pool1d as max_pool1d
+    from .ops.pool import max_pool2d as max_pool2d
+    from .ops.pool import max_pool3d as max_pool3d
+    from .ops.similarity import cosine_similarity as cosine_similarity
+    from .ops.similarity import pairwise_distance as pairwise_distance
+    from .ops.similarity import pdist as pdist
+    from .ops.windows import channel_shuffle as channel_shuffle
+    from .ops.windows import pixel_shuffle as pixel_shuffle
+    from .ops.windows import pixel_unshuffle as pixel_unshuffle
     from .serialization import load as load
     from .serialization import save as save
 
@@ -191,6 +213,14 @@ _KITS = (
 _FROM = {
     "compile": "compiler", "get_num_threads": "compiler", "set_num_threads": "compiler",
     "load": "serialization", "save": "serialization", "vmap": "func",
+    # operations of networks that PyTorch has at the top too
+    "conv1d": "ops.conv", "conv2d": "ops.conv", "conv3d": "ops.conv",
+    "conv_transpose1d": "ops.conv", "conv_transpose2d": "ops.conv", "conv_transpose3d": "ops.conv",
+    "bilinear": "ops.dense", "group_norm": "ops.norms", "layer_norm": "ops.norms", "rms_norm": "ops.norms",
+    "adaptive_avg_pool1d": "ops.pool", "avg_pool1d": "ops.pool",
+    "max_pool1d": "ops.pool", "max_pool2d": "ops.pool", "max_pool3d": "ops.pool",
+    "cosine_similarity": "ops.similarity", "pairwise_distance": "ops.similarity", "pdist": "ops.similarity",
+    "channel_shuffle": "ops.windows", "pixel_shuffle": "ops.windows", "pixel_unshuffle": "ops.windows",
 }  # fmt: skip
 
 

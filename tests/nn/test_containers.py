@@ -89,3 +89,15 @@ def test_parameter_list_and_dict():
     table.update({"v": tw.zeros(1)})
     table.clear()
     assert len(table) == 0
+
+
+@pytest.mark.conformance
+def test_lists_of_parameters_are_printed_as_pytorch_prints_them():
+    torch = pytest.importorskip("torch")
+    for n in (1, 2):
+        texts = [
+            repr(lib.nn.Sequential(lib.nn.ParameterList([lib.nn.Parameter(lib.ones(2)) for _ in range(n)])))
+            for lib in (tw, torch)
+        ]
+        assert texts[0].replace("thalweg.", "") == texts[1].replace("torch.", "")
+    assert repr(tw.nn.ParameterDict({"a": tw.nn.Parameter(tw.ones(2))})).startswith("ParameterDict(  (a): Parameter")

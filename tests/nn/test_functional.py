@@ -169,3 +169,64 @@ def test_gradients_of_a_whole_network_are_right():
                 values.append(F.cross_entropy(net(x), y).item())
                 p._data[at] -= h
             assert p.grad.numpy()[at] == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda x: F.relu(x, inplace=True), F.relu_, F.elu_, F.selu_, F.celu_, F.leaky_relu_, F.hardtanh_, F.rrelu_,
+     lambda x: F.threshold_(x, 0.0, 0.5)],
+)  # fmt: skip
+def test_activations_in_place_write_and_hand_gradients_through(call):
+    x = tw.tensor([-2.0, 0.5], requires_grad=True)
+    y = x * 1
+    assert call(y) is y
+    y.sum().backward()
+    assert y[1].item() == pytest.approx(0.5, rel=0.06)
+    assert y[0].item() != -2.0
+    assert x.grad[1] > 0.9
+
+
+def test_gumbel_softmax_picks_in_proportion():
+    tw.manual_seed(0)
+    logits = tw.tensor([0.2, 0.3, 0.5]).log().expand(20000, 3).clone().requires_grad_()
+    picked = F.gumbel_softmax(logits, hard=True)
+    assert set(np.unique(picked.detach().numpy().round(5))) == {0.0, 1.0}
+    np.testing.assert_allclose(picked.detach().mean(0).numpy(), [0.2, 0.3, 0.5], atol=0.015)
+    picked[:, 0].sum().backward()
+    assert logits.grad[:, 0].sum() > 0
+    soft = F.gumbel_softmax(tw.zeros(4, 5), tau=0.5, dim=0)
+    np.testing.assert_allclose(soft.sum(0).numpy(), 1.0, rtol=1e-6)
+    with pytest.raises(ValueError, match="tau must be"):
+        F.gumbel_softmax(tw.zeros(2), tau=0)
+
+
+AT_THE_TOP = {
+    "conv1d": [(1, 2, 5), (3, 2, 2)], "conv2d": [(1, 2, 5, 5), (3, 2, 2, 2)], "conv3d": [(1, 1, 3, 3, 3), (2, 1, 2, 2, 2)],
+    "conv_transpose1d": [(1, 3, 5), (3, 2, 2)], "conv_transpose2d": [(1, 3, 4, 4), (3, 2, 2, 2)],
+    "conv_transpose3d": [(1, 2, 3, 3, 3), (2, 1, 2, 2, 2)], "bilinear": [(2, 3), (2, 4), (5, 3, 4)],
+    "group_norm": [(2, 4, 3), 2], "layer_norm": [(2, 4), [4]], "rms_norm": [(2, 4), [4]],
+    "adaptive_avg_pool1d": [(1, 2, 6), 3], "avg_pool1d": [(1, 2, 6), 2], "max_pool1d": [(1, 2, 6), 2],
+    "max_pool2d": [(1, 2, 6, 6), 2], "max_pool3d": [(1, 1, 4, 4, 4), 2], "cosine_similarity": [(2, 3), (2, 3)],
+    "pairwise_distance": [(2, 3), (2, 3)], "pdist": [(4, 3)], "channel_shuffle": [(1, 4, 2, 2), 2],
+    "pixel_shuffle": [(1, 4, 2, 2), 2], "pixel_unshuffle": [(1, 1, 4, 4), 2],
+}  # fmt: skip
+
+
+@pytest.mark.conformance
+@pytest.mark.parametrize("name", AT_THE_TOP)
+def test_what_pytorch_has_at_the_top_is_there(name):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=a) if isinstance(a, tuple) else a for a in AT_THE_TOP[name]]
+    mine, theirs = (
+        getattr(lib, name)(*(lib.tensor(a) if isinstance(a, np.ndarray) else a for a in arrays)) for lib in (tw, torch)
+    )
+    np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_the_precision_of_products_is_the_highest():
+    tw.set_float32_matmul_precision("high")
+    assert tw.get_float32_matmul_precision() == "highest"
+    with pytest.raises(ValueError, match="'highest', 'high' or 'medium'"):
+        tw.set_float32_matmul_precision("low")
+    assert tw.zeros(2)[:, tw.newaxis].shape == (2, 1)

@@ -8,13 +8,14 @@ import numpy as np
 
 from ..core import dtype as _dtype
 from ..core.tensor import Size, TensorBase
-from ..errors import DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ._coerce import need_tensor
 
 __all__ = [
-    "broadcast_shapes", "can_cast", "finfo", "get_default_dtype", "iinfo", "is_complex", "is_floating_point",
-    "is_inference", "is_nonzero", "is_same_size", "is_signed", "numel", "promote_types", "result_type",
-    "set_default_dtype", "typename", "use_deterministic_algorithms",
+    "broadcast_shapes", "can_cast", "finfo", "get_default_dtype", "get_float32_matmul_precision", "iinfo",
+    "is_complex", "is_floating_point", "is_inference", "is_nonzero", "is_same_size", "is_signed", "numel",
+    "promote_types", "result_type", "set_default_dtype", "set_float32_matmul_precision", "typename",
+    "use_deterministic_algorithms",
 ]  # fmt: skip
 
 
@@ -158,6 +159,19 @@ def typename(obj: Any) -> str:
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Change nothing: two runs always add in the same order."""
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Change nothing: products of float32 are always computed in float32."""
+    if precision not in ("highest", "high", "medium"):
+        raise ArgumentError(
+            f"set_float32_matmul_precision: 'highest', 'high' or 'medium' is required, got {precision!r}."
+        )
+
+
+def get_float32_matmul_precision() -> str:
+    """``'highest'``: products of float32 are always computed in float32."""
+    return "highest"
 
 
 def numel(input: Any) -> int:

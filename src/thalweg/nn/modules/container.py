@@ -292,7 +292,7 @@ class ParameterList(Module):
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(f"({k}): {_described(v)}" for k, v in enumerate(self))
+        return "\n".join(f"  ({k}): {_described(v)}" for k, v in enumerate(self))
 
 
 def _described(value: Any) -> str:
@@ -365,4 +365,4 @@ class ParameterDict(Module):
             self[key] = value
 
     def extra_repr(self) -> str:
-        return "\n".join(f"({k}): {_described(v)}" for k, v in self.items())
+        return "\n".join(f"  ({k}): {_described(v)}" for k, v in self.items())
