@@ -7,7 +7,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.ops import _index_arrays as arrays
-from thalweg.ops import _kernels, diagonals, gather, pointwise, reduce, scan, softmax
+from thalweg.ops import _kernels, diagonals, gather, join, pointwise, reduce, scan, softmax
 from thalweg.ops import index as ix
 
 pytest.importorskip("numba")
@@ -250,6 +250,20 @@ def test_long_work_is_shared_between_threads(monkeypatch):
     np.testing.assert_array_equal(call(), alone)
     with pytest.raises(IndexError):
         arrays.picked(x.reshape(-1), index + 5000)
+
+
+def test_long_joins_are_shared_between_threads(monkeypatch):
+    from thalweg.compiler import threads
+
+    parts = [marked((7, 3, 5), np.float32) + k for k in range(3)]
+    parts.append(np.repeat(parts[0], 2, 0)[::2])
+    uneven = [np.ones((7, k)) for k in (0, 2, 1)]
+    monkeypatch.setattr(join, "MANY", 0)
+    monkeypatch.setattr(threads, "_count", [3])
+    for axis in (1, 2):
+        np.testing.assert_array_equal(join._cat_forward(parts, axis), np.concatenate(parts, axis))
+    np.testing.assert_array_equal(join._cat_forward(uneven, 1), np.concatenate(uneven, 1))
+    assert join._cat_forward([np.zeros((0, 3))] * 2, 1).shape == (0, 6)
 
 
 def gelu_tanh(x):

@@ -8,14 +8,16 @@ float32 and float64, NumPy's forms serve as they always did; both agree to round
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
 import numpy as np
 
-__all__ = ["ENOUGH", "flat", "mapped", "moves", "rows", "scans"]
+__all__ = ["ENOUGH", "MANY", "flat", "in_parts", "mapped", "moves", "rows", "scans"]
 
 ENOUGH = 1 << 16  # elements from which a kernel pays for its start
+MANY = 1 << 20  # elements from which copying them pays for a second thread
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -82,6 +84,13 @@ def mapped(name: str, *arrays: Any, numbers: tuple[float, ...] = ()) -> Any:
             return None
     kernels = _maps()
     return None if kernels is None else kernels.mapped(getattr(kernels, name), arrays, numbers)
+
+
+def in_parts(work: Callable[[int, int], Any], count: int) -> None:
+    """Call ``work(first, last)`` on a part of ``range(count)`` for every thread: NumPy's work on many elements."""
+    from ..compiler.threads import run_parts
+
+    run_parts(work, count)
 
 
 def _pays(x: Any) -> bool:

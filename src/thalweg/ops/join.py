@@ -18,6 +18,7 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ._coerce import as_tensor, one_dim, piece
+from ._kernels import MANY, in_parts
 from .reduce import converted
 from .shape import atleast_1d, atleast_2d, atleast_3d, reshape
 
@@ -44,6 +45,11 @@ def _cat_rule(g: Any, i: int, shapes: tuple[tuple[int, ...], ...], axis: int) ->
 
 
 def _cat_forward(xs: Any, axis: int) -> Any:
+    if axis > 0 and xs[0].size * len(xs) >= MANY and all([x.shape == xs[0].shape for x in xs]):
+        shape = xs[0].shape
+        out = np.empty((*shape[:axis], len(xs) * shape[axis], *shape[axis + 1 :]), xs[0].dtype)
+        in_parts(lambda i, j: np.concatenate([x[i:j] for x in xs], axis, out=out[i:j]), shape[0])
+        return out
     try:
         return np.concatenate(xs, axis)
     except ValueError:  # an empty 1-d array among others, which counts as nothing
