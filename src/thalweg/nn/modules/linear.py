@@ -56,7 +56,11 @@ class Linear(Module):
 
     def forward(self, input: Any) -> Any:
         table = self._parameters
-        return F.linear(input, table["weight"], table["bias"])
+        try:
+            weight, bias = table["weight"], table["bias"]
+        except KeyError:  # computed, or plain tensors in the place of parameters
+            weight, bias = self.weight, self.bias
+        return F.linear(input, weight, bias)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

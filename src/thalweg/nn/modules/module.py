@@ -97,13 +97,19 @@ class Module:
             found = own.get(table)
             if found is not None and name in found:
                 return found[name]
+        computed = own.get("_modules", {}).get("parametrizations")
+        if computed is not None and name in computed:
+            return computed[name].value()
         if name == "forward":
             raise NotImplementedError(f"{type(self).__name__}: a module must define forward().")
         raise _AlsoAttributeError(f"{type(self).__name__}: there is no attribute {name!r}.")
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = self.__dict__
-        if isinstance(value, Parameter):
+        computed = own["_modules"].get("parametrizations") if "_modules" in own else None
+        if computed is not None and name in computed:
+            computed[name].right_inverse(value)
+        elif isinstance(value, Parameter):
             self.register_parameter(name, value)
         elif isinstance(value, Module):
             self._tables()
@@ -442,7 +448,7 @@ class Module:
         return ""
 
     def _get_name(self) -> str:
-        return type(self).__name__
+        return f"Parametrized{type(self).__name__}" if "parametrizations" in self._modules else type(self).__name__
 
     def __repr__(self) -> str:
         extra = self.extra_repr()

@@ -115,13 +115,19 @@ class _RNNBase(Module):
             text += f", bidirectional={self.bidirectional}"
         return text
 
+    def _own(self, name: str) -> Any:
+        """Return a weight, which may be computed; None if there is none of that name."""
+        found = self._parameters.get(name)
+        return getattr(self, name, None) if found is None else found
+
     def _run(self, x: Any, end: str, state: tuple[Any, ...], backwards: bool) -> tuple[Any, tuple[Any, ...]]:
         """Run one layer in one direction over [time, batch, size]; return all its results and the last state."""
-        own = self._parameters
         step = {"LSTM": _lstm_step, "GRU": _gru_step}.get(self.mode, _plain_step)
         bend = relu if self.mode == "RNN_RELU" else tanh
-        gates: Any = F.linear(x, own[f"weight_ih{end}"], own.get(f"bias_ih{end}"))  # of all steps in one product
-        w, b, r = own[f"weight_hh{end}"], own.get(f"bias_hh{end}"), own.get(f"weight_hr{end}")
+        gates: Any = F.linear(
+            x, self._own(f"weight_ih{end}"), self._own(f"bias_ih{end}")
+        )  # of all steps in one product
+        w, b, r = (self._own(f"{name}{end}") for name in ("weight_hh", "bias_hh", "weight_hr"))
         times = range(x.shape[0])
         outs: list[Any] = []
         for t in reversed(times) if backwards else times:
@@ -135,11 +141,10 @@ class _RNNBase(Module):
         self, x: Any, end: str, state: tuple[Any, ...], backwards: bool, sizes: list[int]
     ) -> tuple[Any, tuple[Any, ...]]:
         """Run one layer in one direction over packed sequences [elements, size], of which `sizes` have each step."""
-        own = self._parameters
         step = {"LSTM": _lstm_step, "GRU": _gru_step}.get(self.mode, _plain_step)
         bend = relu if self.mode == "RNN_RELU" else tanh
-        gates: Any = F.linear(x, own[f"weight_ih{end}"], own.get(f"bias_ih{end}"))
-        w, b, r = own[f"weight_hh{end}"], own.get(f"bias_hh{end}"), own.get(f"weight_hr{end}")
+        gates: Any = F.linear(x, self._own(f"weight_ih{end}"), self._own(f"bias_ih{end}"))
+        w, b, r = (self._own(f"{name}{end}") for name in ("weight_hh", "bias_hh", "weight_hr"))
         parts = gates.split(sizes)
         outs: list[Any] = []
         for part in reversed(parts) if backwards else parts:

@@ -1,5 +1,7 @@
-"""Clipping gradients, parameters as one vector, and sequences of different lengths."""
+"""Clipping gradients, parameters as one vector, parametrisations, and sequences of different lengths."""
 
+from . import parametrizations as parametrizations
+from . import parametrize as parametrize
 from . import rnn as rnn
 from .clip import clip_grad_norm_ as clip_grad_norm_
 from .clip import clip_grad_value_ as clip_grad_value_
