@@ -119,6 +119,19 @@ def test_gather_and_its_transpose(monkeypatch, shape, axis, n, dtype):
             exact(monkeypatch, lambda g=g, at=at: arrays.add_along(x.copy(), g, at, axis))
 
 
+@pytest.mark.parametrize(("shape", "axis"), [((5, 7), 0), ((5, 7), 1), ((2, 3, 4), 1), ((9,), 0), ((50, 40), 1)])
+def test_one_place_in_each_line(shape, axis):
+    rng = np.random.default_rng(0)
+    wanted = (*shape[:axis], 1, *shape[axis + 1 :])
+    g, index = rng.standard_normal(wanted).astype(np.float32), rng.integers(0, shape[axis], wanted)
+    g.flat[0] = np.inf
+    expected = np.zeros(shape, np.float32)
+    np.put_along_axis(expected, index, g, axis)
+    found = arrays.summed_along(g, index, axis, shape)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("dtype", [*DTYPES, np.int64, np.float16])
 @pytest.mark.parametrize(("shape", "axis", "n"), [*INDEXED, ((50, 33), 0, 60), ((4, 6, 5, 5), 1, 8)], ids=str)
 def test_whole_slices_by_index(monkeypatch, shape, axis, n, dtype):

@@ -21,6 +21,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+FEW = 1024  # elements below which comparing with all indices is quicker than making positions
+
+
 def positions(index: Any, axis: int, shape: tuple[int, ...]) -> Any:
     """Return where in a flat array of `shape` the elements lie that `index` names along `axis`."""
     inner = math.prod(shape[axis + 1 :])
@@ -114,6 +117,9 @@ def _grown(shape: tuple[int, ...], axis: int, n: int) -> tuple[int, ...]:
 
 def summed_along(g: Any, index: Any, axis: int, shape: tuple[int, ...]) -> Any:
     """Return zeros of `shape` with `g` added where the index points along a dim."""
+    if index.shape[axis] == 1 and math.prod(shape) < FEW and shape == _grown(index.shape, axis, shape[axis]):
+        places = np.arange(shape[axis]).reshape((-1,) + (1,) * (len(shape) - 1 - axis))
+        return np.where(places == index, g, g.dtype.type(0))
     found = np.empty(shape, g.dtype)
     if _added(found, index, g, axis, fresh=True):
         return found
