@@ -223,7 +223,7 @@ def test_printed_form_nests():
         "    (0-1): 2 x Linear(in_features=1, out_features=1, bias=True)\n"
         "    (2): ReLU()\n"
         "  )\n"
-        "  (1): ParameterList((0): Parameter containing: [thalweg.float32 of size 2])\n"
+        "  (1): ParameterList(  (0): Parameter containing: [thalweg.float32 of size 2])\n"
         ")"
     )
 
