@@ -25,6 +25,14 @@ def _rows(weight: Any, indices: Any) -> Any:
     return slices(weight, indices.reshape(-1), 0).reshape(*indices.shape, weight.shape[1])
 
 
+def _inside(places: Any, n: int) -> Any:
+    """Return the indices, which must lie in [0, n)."""
+    if places.size and (places.min() < 0 or places.max() >= n):
+        bad = places[(places < 0) | (places >= n)].flat[0]
+        raise _RowOutside(f"embedding: indices in [0, {n - 1}] are required, got {bad}.")
+    return places
+
+
 def _summed_rows(g: Any, indices: Any, rows: int, padding: int, by_count: bool) -> Any:
     """Return zeros [rows, d] with each row of g added to the row of its index; the padding row stays 0."""
     flat, parts = indices.reshape(-1), g.reshape(-1, g.shape[-1])
@@ -49,7 +57,7 @@ def _rows_back(gg: Any, indices: Any, padding: int, by_count: bool) -> Any:
 
 _embedding: Primitive = Primitive(
     "embedding",
-    lambda weight, indices, padding, by_count: _rows(weight, indices),
+    lambda weight, indices, padding, by_count: _rows(weight, _inside(indices, weight.shape[0])),
     [
         lambda g, indices, padding, by_count, weight_shape: _embedding_back(
             g, indices, weight_shape[0], padding, by_count
@@ -111,12 +119,8 @@ def embedding(
         if not -n <= padding_idx < n:
             raise _Padding(f"embedding: padding_idx must lie in [{-n}, {n - 1}], got {padding_idx}.")
         padding_idx %= n
-    places = indices._data
-    if places.size and (places.min() < 0 or places.max() >= n):
-        bad = places[(places < 0) | (places >= n)].flat[0]
-        raise _RowOutside(f"embedding: indices in [0, {n - 1}] are required, got {bad}.")
     if max_norm is not None:
-        _shorten(w, places, max_norm, norm_type)
+        _shorten(w, _inside(indices._data, n), max_norm, norm_type)
     return apply(_embedding, (w, indices), (-1 if padding_idx is None else padding_idx, bool(scale_grad_by_freq)))
 
 
