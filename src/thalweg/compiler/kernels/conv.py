@@ -19,10 +19,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from ..threads import helpers_for, run_parts
+from .jit import kernel, part
 from .pool import add_chosen, best_of, set_chosen
 from .vectors import BITS, BYTES, arguments, cgutils, whole
 
@@ -181,7 +182,7 @@ _copy: Any = intrinsic(_write_copy)
 _turn: Any = intrinsic(_write_turn)
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@part()
 def _pack(
     x: Any, lies: Any, channel: int, sample: int, count: int, where: Any, lanes: int, out: Any, channels: int
 ) -> None:
@@ -207,7 +208,7 @@ def _pack(
                 out[to + where[q] * lanes + m] = x[start + q * by_place + m * by_sample] if m < count else 0
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@part()
 def _put_back(
     g: Any, fetch: Any, n: int, channel: int, sample: int, count: int, lanes: int, out: Any, channels: int, places: int
 ) -> None:
@@ -236,7 +237,7 @@ def _put_back(
                         out[to + windows[k] * lanes + m] += g[source + m]
 
 
-@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
+@kernel()
 def _correlate(
     x: Any, lies: Any, where: Any, fetch: Any, channels: int, bases: Any, kinds: Any, edges: Any, taps: Any, per: int,
     w: Any, b: Any, tiles: Any, out: Any, length: int, pool: Any, start: int, stop: int,
@@ -300,7 +301,7 @@ def _correlate(
             group, p, block, held = group + 1, 0, 0, -1
 
 
-@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
+@kernel()
 def _weight_gradient(
     x: Any, lies: Any, where: Any, channels: int, g: Any, g_lies: Any, g_where: Any, fetch: Any, rows: int, samples: int,
     lanes: int, pieces: Any, rests: Any, each: int, taps: Any, total: Any, parts: int, start: int, stop: int,
@@ -360,7 +361,7 @@ def _tiled(w: Any) -> tuple[Any, Any]:
     return np.concatenate(parts, 1).reshape(-1), tiles
 
 
-@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
+@kernel()
 def _inner(x: Any, lies: Any, n: int, where: Any, out: Any, first: int, last: int) -> None:
     _pack(x, lies, first, 0, n, where, n, out[first * len(where) * n :], last - first)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from .jit import kernel
 from .vectors import arguments, whole
 
 __all__ = ["turn"]
@@ -34,7 +35,7 @@ def _write_square(
 _square: Any = intrinsic(_write_square)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@kernel()
 def turn(x: Any, width: int, order: Any, at: int, out: Any, to: int, lanes: int) -> None:
     """Write ``out[to + j lanes + l] = x[order[at + l] width + j]`` for j < width, l < lanes.
 

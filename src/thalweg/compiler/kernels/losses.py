@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from .jit import kernel
 
 __all__ = ["nll", "nll_back"]
 
 
-@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
+@kernel()
 def _nll(x: Any, target: Any, ignore: int, mean: bool) -> Any:
     total, count, bad = 0.0, 0, 0
     for k in range(target.shape[0]):
@@ -25,7 +26,7 @@ def _nll(x: Any, target: Any, ignore: int, mean: bool) -> Any:
     return (total / count if mean else total), bad
 
 
-@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
+@kernel()
 def _nll_back(g: Any, target: Any, ignore: int, mean: bool, out: Any) -> int:
     count, bad = 0, 0
     for k in range(target.shape[0]):

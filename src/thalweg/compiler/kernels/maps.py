@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ..threads import share_parts
 from .intrinsics import f4, select
+from .jit import kernel
 from .single import (
     erf_f4,
     erf_slope_f4,
@@ -42,147 +42,147 @@ _CONTRACT = {"contract"}
 _WORK = 6  # elements that are moved in the time of one that is computed
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def erf(x: Any, out: Any) -> None:
     """The error function."""
     for k in range(out.shape[0]):
         out[k] = erf_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def erfc(x: Any, out: Any) -> None:
     """``1 - erf(x)``."""
     for k in range(out.shape[0]):
         out[k] = erfc_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def exp(x: Any, out: Any) -> None:
     """Exponential."""
     for k in range(out.shape[0]):
         out[k] = exp_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def expm1(x: Any, out: Any) -> None:
     """``exp(x) - 1``."""
     for k in range(out.shape[0]):
         out[k] = expm1_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def log1p(x: Any, out: Any) -> None:
     """``log(1 + x)``."""
     for k in range(out.shape[0]):
         out[k] = log1p_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def normal_share(x: Any, out: Any) -> None:
     """The share of a standard normal distribution below x."""
     for k in range(out.shape[0]):
         out[k] = normal_share_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def gelu(x: Any, out: Any) -> None:
     """``x Φ(x)``."""
     for k in range(out.shape[0]):
         out[k] = gelu_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def gelu_tanh(x: Any, out: Any) -> None:
     """``x Φ(x)`` by way of tanh."""
     for k in range(out.shape[0]):
         out[k] = gelu_tanh_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def sigmoid(x: Any, out: Any) -> None:
     """``1 / (1 + exp(-x))``."""
     for k in range(out.shape[0]):
         out[k] = sigmoid_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def tanh(x: Any, out: Any) -> None:
     """Hyperbolic tangent."""
     for k in range(out.shape[0]):
         out[k] = tanh_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def silu(x: Any, out: Any) -> None:
     """``x / (1 + exp(-x))``."""
     for k in range(out.shape[0]):
         out[k] = x[k] * sigmoid_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def softplus(x: Any, out: Any, beta: Any, threshold: Any) -> None:
     """``log(1 + exp(beta x)) / beta``; x where ``beta x`` is above a threshold."""
     for k in range(out.shape[0]):
         out[k] = select(x[k] * beta > threshold, x[k], softplus_f4(x[k] * beta) / beta)
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def elu(x: Any, out: Any, scale: Any, below: Any, rate: Any) -> None:
     """``scale x`` above 0, ``below (exp(rate x) - 1)`` elsewhere."""
     for k in range(out.shape[0]):
         out[k] = select(x[k] > f4(0.0), x[k] * scale, expm1_f4(x[k] * rate) * below)
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def elu_back(g: Any, x: Any, out: Any, scale: Any, below: Any, rate: Any) -> None:
     """The gradient g times the derivative of :func:`elu`."""
     for k in range(out.shape[0]):
         out[k] = g[k] * select(x[k] > f4(0.0), scale, exp_f4(x[k] * rate) * (below * rate))
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def erf_back(g: Any, x: Any, out: Any) -> None:
     """The gradient g times the derivative of the error function."""
     for k in range(out.shape[0]):
         out[k] = g[k] * erf_slope_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def normal_share_back(g: Any, x: Any, out: Any) -> None:
     """The gradient g times the density of the normal distribution."""
     for k in range(out.shape[0]):
         out[k] = g[k] * normal_density_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def gelu_back(g: Any, x: Any, out: Any) -> None:
     """The gradient g times the derivative of ``x Φ(x)``."""
     for k in range(out.shape[0]):
         out[k] = g[k] * gelu_slope_f4(x[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def gelu_tanh_back(g: Any, x: Any, out: Any) -> None:
     """The gradient g times the derivative of ``x Φ(x)`` by way of tanh."""
     for k in range(out.shape[0]):
         out[k] = g[k] * gelu_tanh_slope_f4(x[k])
 
 
-@njit(fastmath=_CONTRACT, error_model="numpy", nogil=True, cache=True)
+@kernel(fastmath=_CONTRACT)
 def sigmoid_back(g: Any, y: Any, out: Any) -> None:
     """The gradient g times the derivative of the logistic function, of which y was the result."""
     for k in range(out.shape[0]):
         out[k] = g[k] * ((f4(1.0) - y[k]) * y[k])
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def tanh_back(g: Any, y: Any, out: Any) -> None:
     """The gradient g times the derivative of tanh, of which y was the result."""
     for k in range(out.shape[0]):
         out[k] = g[k] * (f4(1.0) - y[k] * y[k])
 
 
-@njit(fastmath=_CONTRACT, error_model="numpy", nogil=True, cache=True)
+@kernel(fastmath=_CONTRACT)
 def silu_back(g: Any, x: Any, out: Any) -> None:
     """The gradient g times the derivative of ``x / (1 + exp(-x))``."""
     for k in range(out.shape[0]):
@@ -190,7 +190,7 @@ def silu_back(g: Any, x: Any, out: Any) -> None:
         out[k] = g[k] * (y * (x[k] * (f4(1.0) - y) + f4(1.0)))
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def softplus_back(g: Any, x: Any, out: Any, beta: Any, threshold: Any) -> None:
     """The gradient g times the derivative of :func:`softplus`."""
     for k in range(out.shape[0]):

@@ -13,10 +13,10 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ...ops._kernels import flat
 from ..threads import share_parts
+from .jit import kernel
 
 __all__ = ["add_along", "add_rows", "gather", "positions", "rows", "within"]
 
@@ -28,7 +28,7 @@ _INDEXED = 3  # an element and its index of eight bytes, where the memory moved 
 _ADDED = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def _gather_lines(x: Any, index: Any, out: Any, turn: int, rows: Any, start: int, stop: int) -> int:
     """Pick along the last dim; the parts are rows, or places of the only row. A negative index is taken plus `turn`."""
     n, bad = np.uint64(x.shape[1]), 0
@@ -47,7 +47,7 @@ def _gather_lines(x: Any, index: Any, out: Any, turn: int, rows: Any, start: int
     return bad
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def _gather_columns(x: Any, index: Any, out: Any, turn: int, start: int, stop: int) -> int:
     """Pick along the middle dim, an index for each element; the parts are stripes of columns."""
     _, n, inner = x.shape
@@ -69,7 +69,7 @@ def _gather_columns(x: Any, index: Any, out: Any, turn: int, start: int, stop: i
     return bad
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def _copy_rows(x: Any, index: Any, out: Any, start: int, stop: int) -> int:
     """Pick whole rows [inner] along the middle dim, an index for each."""
     n, count, bad = x.shape[1], index.shape[0], 0
@@ -88,7 +88,7 @@ def _copy_rows(x: Any, index: Any, out: Any, start: int, stop: int) -> int:
     return bad
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def _add_lines(out: Any, index: Any, g: Any, fresh: Any, start: int, stop: int) -> int:
     """Add along the last dim, an index for each element; the parts are rows. Where `out` is fresh it counts as zeros."""
     n, bad = out.shape[1], 0
@@ -105,7 +105,7 @@ def _add_lines(out: Any, index: Any, g: Any, fresh: Any, start: int, stop: int) 
     return bad
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def _add_columns(out: Any, index: Any, g: Any, fresh: Any, start: int, stop: int) -> int:
     """Add along the middle dim, an index for each element; the parts are stripes of columns."""
     _, n, inner = out.shape
@@ -130,7 +130,7 @@ def _add_columns(out: Any, index: Any, g: Any, fresh: Any, start: int, stop: int
     return bad
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def _add_rows(out: Any, index: Any, g: Any, start: int, stop: int) -> int:
     """Add whole rows to the rows of a matrix, an index for each; the parts are columns."""
     n, bad = out.shape[0], 0
@@ -147,7 +147,7 @@ def _add_rows(out: Any, index: Any, g: Any, start: int, stop: int) -> int:
     return bad
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def _positions(index: Any, sizes: Any, out: Any, start: int, stop: int) -> int:
     """Join the indices of several dims into places in the memory of all of them."""
     bad = 0
@@ -165,7 +165,7 @@ def _positions(index: Any, sizes: Any, out: Any, start: int, stop: int) -> int:
     return bad
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kernel()
 def _within(index: Any, low: int, n: int) -> bool:
     """Whether every index lies in [low, n): all at once, as the signs of two differences."""
     some = 0

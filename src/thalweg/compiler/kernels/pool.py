@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from ..threads import helpers_for, run_parts
+from .jit import kernel
 from .vectors import BYTES, arguments, cgutils
 
 __all__ = ["add_chosen", "best_of", "max_pool", "put", "set_chosen"]
@@ -105,7 +106,7 @@ best_of: Any = intrinsic(_write_best)
 set_chosen, add_chosen = _putting(False), _putting(True)
 
 
-@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
+@kernel()
 def _max_pool(
     x: Any, places: int, windows: Any, counts: Any, width: int, floor: Any, out: Any, which: Any, n: int, start: int, stop: int
 ) -> None:  # fmt: skip
@@ -120,7 +121,7 @@ def _max_pool(
             best_of(x, at, n, windows, i, i + counts[place], floor, out, which, task * n + lane)
 
 
-@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
+@kernel()
 def _put(
     g: Any, which: Any, windows: Any, counts: Any, width: int, out: Any, places: int, n: int, once: bool, start: int, stop: int
 ) -> None:  # fmt: skip

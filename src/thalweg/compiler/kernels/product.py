@@ -11,9 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic
+
+from .jit import kernel
 
 cgutils: Any = _cgutils  # without types
 
@@ -188,7 +190,7 @@ _eighth4, _eighth1 = _tile(4, 1, 8), _tile(1, 1, 8)
 _d24, _d14, _d21, _d11 = _dots(2, 4), _dots(1, 4), _dots(2, 1), _dots(1, 1)
 
 
-@njit(nogil=True, error_model="numpy", cache=True, no_cfunc_wrapper=True)
+@kernel()
 def multiply(
     out: Any, o: int, oi: int, x: Any, a: int, xi: int, xk: int, y: Any, b: int, yk: int, n: int, k: int, m: int
 ) -> None:
@@ -230,7 +232,7 @@ def multiply(
         j += width
 
 
-@njit(nogil=True, error_model="numpy", cache=True, no_cfunc_wrapper=True)
+@kernel()
 def dots(
     out: Any, o: int, oi: int, oj: int, x: Any, a: int, xi: int, y: Any, b: int, yj: int, n: int, k: int, m: int
 ) -> None:
@@ -257,7 +259,7 @@ def dots(
         i += rows
 
 
-@njit(nogil=True, error_model="numpy", cache=True, no_cfunc_wrapper=True)
+@kernel()
 def pack(out: Any, y: Any, b: int, yk: int, yj: int, k: int, m: int) -> None:
     """Write ``out[q m + j] = y[b + q yk + j yj]``."""
     for q in range(k):

@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
 from ...ops._kernels import flat
 from ..threads import share_parts
 from .intrinsics import as_f4, as_f8, bits_f4, bits_f8, i4, i8
+from .jit import kernel
 from .scalar import exp_f8, log_f8
 from .single import exp_f4
 
@@ -51,7 +52,7 @@ def _largest(row):  # type: ignore[no-untyped-def]
 _top: Any = _largest
 
 
-@njit(error_model="numpy", cache=True)
+@kernel()
 def _top_f4(row: Any) -> Any:
     best = i4(-2147483648)
     for k in range(row.shape[0]):
@@ -61,7 +62,7 @@ def _top_f4(row: Any) -> Any:
     return as_f4(i4(best ^ i4(i4(best >> i4(31)) & i4(0x7FFFFFFF))))
 
 
-@njit(error_model="numpy", cache=True)
+@kernel()
 def _top_f8(row: Any) -> Any:
     best = i8(-0x7FFFFFFFFFFFFFFF)
     for k in range(row.shape[0]):
@@ -76,7 +77,7 @@ def _top_of(row):  # type: ignore[no-untyped-def]
     return (lambda row: _top_f4(row)) if row.dtype == types.float32 else (lambda row: _top_f8(row))
 
 
-@njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
+@kernel(fastmath=FAST)
 def _forward_rows(kind: int, x: Any, out: Any, start: int, stop: int) -> None:
     n = x.shape[1]
     zero = x.dtype.type(0)
@@ -110,7 +111,7 @@ def _forward_rows(kind: int, x: Any, out: Any, start: int, stop: int) -> None:
             to[0] = x.dtype.type(log_f8(total) + top)
 
 
-@njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
+@kernel(fastmath=FAST)
 def _forward_columns(kind: int, x: Any, out: Any, start: int, stop: int) -> None:
     _, n, inner = x.shape
     stripes = (inner + WIDE - 1) // WIDE
@@ -161,7 +162,7 @@ def _forward_columns(kind: int, x: Any, out: Any, start: int, stop: int) -> None
                 there[j] = total[j] + top[j]
 
 
-@njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
+@kernel(fastmath=FAST)
 def _backward_rows(kind: int, g: Any, y: Any, out: Any, start: int, stop: int) -> None:
     n = y.shape[1]
     zero = y.dtype.type(0)
@@ -187,7 +188,7 @@ def _backward_rows(kind: int, g: Any, y: Any, out: Any, start: int, stop: int) -
                 to[k] = into[k] - _exp(row[k]) * whole
 
 
-@njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
+@kernel(fastmath=FAST)
 def _backward_columns(kind: int, g: Any, y: Any, out: Any, start: int, stop: int) -> None:
     _, n, inner = y.shape
     stripes = (inner + WIDE - 1) // WIDE
@@ -217,7 +218,7 @@ def _backward_columns(kind: int, g: Any, y: Any, out: Any, start: int, stop: int
                     there[j] = some[j] - _exp(row[j]) * total[j]
 
 
-@njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
+@kernel(fastmath=FAST)
 def _share_rows(g: Any, x: Any, total: Any, out: Any, start: int, stop: int) -> None:
     for r in range(start, stop):
         row, to, each, whole = x[r], out[r], g[r], total[r]
@@ -225,7 +226,7 @@ def _share_rows(g: Any, x: Any, total: Any, out: Any, start: int, stop: int) -> 
             to[k] = _exp(row[k] - whole) * each
 
 
-@njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
+@kernel(fastmath=FAST)
 def _share_columns(g: Any, x: Any, total: Any, out: Any, start: int, stop: int) -> None:
     _, n, inner = x.shape
     for task in range(start, stop):

@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ...ops._kernels import flat
 from ..threads import share_parts
+from .jit import kernel
 
 __all__ = ["running_product", "running_sum"]
 
 WIDE = 64  # columns of a stripe
 
 
-@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
+@kernel()
 def _sum_lines(x: Any, out: Any, backwards: bool, start: int, stop: int) -> None:
     n = x.shape[1]
     first, step = (n - 1, -1) if backwards else (0, 1)
@@ -44,7 +44,7 @@ def _sum_lines(x: Any, out: Any, backwards: bool, start: int, stop: int) -> None
         r += 1
 
 
-@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
+@kernel()
 def _product_lines(x: Any, out: Any, start: int, stop: int) -> None:
     for r in range(start, stop):
         s = 1.0
@@ -53,7 +53,7 @@ def _product_lines(x: Any, out: Any, start: int, stop: int) -> None:
             out[r, k] = s
 
 
-@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
+@kernel()
 def _columns(x: Any, out: Any, product: bool, backwards: bool, start: int, stop: int) -> None:
     _, n, inner = x.shape
     stripes = (inner + WIDE - 1) // WIDE

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from .jit import kernel
 from .vectors import cgutils
 
 __all__ = ["reached", "rest", "tell"]
@@ -37,13 +38,13 @@ _read: Any = intrinsic(_write_read)
 _put: Any = intrinsic(_write_put)
 
 
-@njit("int64(int64[::1], int64, int64)", nogil=True, cache=True, no_cfunc_wrapper=True)
+@kernel("int64(int64[::1], int64, int64)")
 def tell(numbers: Any, at: int, value: int) -> Any:
     """Write ``numbers[at] = value``."""
     return _put(numbers, at, value)
 
 
-@njit("boolean(int64[::1], int64, int64, int64[::1], int64, int64, int64)", nogil=True, cache=True, no_cfunc_wrapper=True)
+@kernel("boolean(int64[::1], int64, int64, int64[::1], int64, int64, int64)")
 def rest(mine: Any, at: int, done: int, calls: Any, seen: int, looks: int, delay: int) -> Any:
     """Tell ``mine[at] = done``, then look at the first of `calls` until it is not `seen`, or so many times.
 
@@ -59,7 +60,7 @@ def rest(mine: Any, at: int, done: int, calls: Any, seen: int, looks: int, delay
     return False
 
 
-@njit("boolean(int64[::1], int64, int64, int64)", nogil=True, cache=True, no_cfunc_wrapper=True)
+@kernel("boolean(int64[::1], int64, int64, int64)")
 def reached(numbers: Any, count: int, total: int, looks: int) -> Any:
     """Look at the first `count` numbers until they add up to `total`, or so many times; return whether they did.
 
