@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
 import subprocess
@@ -755,3 +756,34 @@ def test_a_step_that_returns_its_loss_stays_compiled():
         for _ in range(2):
             compiled(tw.ones(2))
         assert "calls run as written" not in compiled.explain()
+
+
+class Scaled(nn.Module):
+    def __init__(self, w: float) -> None:
+        super().__init__()
+        self.w = nn.Parameter(tw.tensor(w))
+        self.optimizer = optim.SGD([self.w], lr=0.5)
+
+    @tw.compile
+    def step(self, x):
+        self.optimizer.zero_grad()
+        loss = ((self.w - x) ** 2).sum()
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+
+def test_a_method_is_compiled_for_each_object():
+    one, two = Scaled(1.0), Scaled(2.0)
+    for _ in range(2):
+        one.step(tw.zeros(1))
+    two.step(tw.zeros(1))
+    assert one.w.item() == two.w.item() == 0.0
+    assert one.step is one.step
+    assert one.step is not two.step
+    losses = Scaled(3.0).step.loop(np.zeros((4, 1), np.float32))
+    assert losses.tolist() == [9.0, 0.0, 0.0, 0.0]
+    assert isinstance(Scaled.step, type(one.step))
+    twin = copy.deepcopy(one)
+    twin.step(tw.ones(1))
+    assert (one.w.item(), twin.w.item()) == (0.0, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -67,6 +68,23 @@ class Compiled:
         self._strict = strict
         self._versions: list[Version] = []
         self._log: list[str] = []
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Compiled:
+        """Return the compiled method of an object: each has its own programs, which live as long as it does."""
+        if instance is None or not self._name:
+            return self
+        bound = Compiled(self._fn.__get__(instance, owner), self._strict)
+        with contextlib.suppress(AttributeError):  # an object without a __dict__ compiles at each access
+            instance.__dict__[self._name] = bound
+        return bound
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+        """Return a compiled copy of what was compiled; it captures programs of its own."""
+        return Compiled(copy.deepcopy(self._fn, memo), self._strict)
 
     def __getattr__(self, name: str) -> Any:
         """Return what the function has: a module's parameters(), state_dict(), layers."""
