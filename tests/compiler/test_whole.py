@@ -53,7 +53,7 @@ def classifier(kind: str = "plain", seed: int = 0) -> tuple[Any, Any, Any]:
             x = nn.functional.dropout(x, 0.3)
         out = model(x)
         if kind == "draws":
-            out = out + 0.1 * tw.rand(8, 3, generator=noise) * tw.rand(3)
+            out = out + 0.1 * tw.rand(8, 3, generator=noise) * tw.rand(3) + 0.1 * tw.randn(3, generator=noise)
         if kind == "moves":
             out = out.T.reshape(3, -1).T
         loss = nn.functional.cross_entropy(out, y, reduction="sum" if kind == "accumulates" else "mean")
@@ -114,6 +114,45 @@ def test_uniform_numbers_are_the_generators(size: int, dtype: Any) -> None:
         out = np.zeros(size, dtype)
         uniform(out, size, np.array([seed], np.uint64).view(np.int64)[0], call)
         assert np.array_equal(out, _uniform((size,), dtype, seed, call))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 200_000])
+def test_normal_numbers_are_the_generators(size: int, dtype: Any) -> None:
+    from thalweg.compiler.kernels.normals import normal_f4, normal_f8
+    from thalweg.ops.random import _normal
+
+    for seed, call in ((0, 0), (5, 3), (2**63 + 11, 12345)):
+        out = np.zeros(size, dtype)
+        draw = normal_f4 if dtype == np.float32 else normal_f8
+        draw(out, size, np.array([seed], np.uint64).view(np.int64)[0], call)
+        assert np.array_equal(out, _normal((size,), dtype, seed, call))
+
+
+def test_a_sampler_in_a_loop_and_a_sweep(as_python: None) -> None:
+    """Langevin dynamics draws in the optimizer's step."""
+
+    def sampler() -> tuple[Any, Any]:
+        p = tw.tensor([1.0, -2.0, 0.5], requires_grad=True)
+        optimizer = optim.SGLD([p], lr=0.1, generator=tw.Generator().manual_seed(4))
+
+        def step() -> Any:
+            optimizer.zero_grad()
+            (p * p).sum().backward()
+            optimizer.step()
+            return p.detach() * 1
+
+        return step, optimizer
+
+    step, _ = sampler()
+    want = np.array([step().tolist() for _ in range(30)])
+    step, _ = sampler()
+    fast = tw.compile(step)
+    np.testing.assert_allclose(fast.loop(steps=30).numpy(), want, rtol=1e-5, atol=1e-6)
+    assert "one function" in fast.explain()
+    step, _ = sampler()
+    found = tw.compile(step).sweep(steps=30, lr=[0.1, 0.01])
+    np.testing.assert_allclose(found.outputs.numpy()[0], want, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("unrolled", [False, True])
@@ -275,6 +314,15 @@ def test_rows_of_a_table(kind: str, dtype: Any, as_python: None) -> None:
     step, _ = reader(kind)
     swept = tw.compile(step).sweep(words, CLASSES, order=np.stack([ORDER, ORDER[::-1]]))
     np.testing.assert_allclose(swept.outputs.numpy()[0], want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [-1, 12])
+def test_an_index_out_of_range_is_refused_by_a_call(bad: int, as_python: None) -> None:
+    table = nn.Embedding(12, 6)
+    fast = tw.compile(lambda words: table(words).sum())
+    fast(WORDS)
+    with pytest.raises(IndexError, match=rf"indices in \[0, 11\] are required, got {bad}"):
+        fast(np.where(WORDS[0, 0] == WORDS, bad, WORDS))
 
 
 @pytest.mark.parametrize("bad", [-1, 12])

@@ -33,9 +33,12 @@ _PUTS = {index._slice_back: index._slice, index._index_back: index._index}  # wh
 _TAKES = (embedding._embedding, index._index, gather._index_select)
 _ADDS = (embedding._embedding_back, index._index_back, gather._index_sum)
 _NO_ORDER = np.zeros((1, 1, 1), np.int64)
-_KERNELS = """from thalweg.compiler.kernels.product import dots, multiply, pack
-from thalweg.compiler.kernels.draws import uniform
-"""
+_KERNELS = "from thalweg.compiler.kernels.product import dots, multiply, pack\n"
+# What draws, with the names of what it calls: from which file, and the function for numbers of 4 and of 8 bytes.
+_DRAWS = {
+    random._uniform_draw: ("draws", {4: "uniform", 8: "uniform"}),
+    random._normal_draw: ("normals", {4: "normal_f4", 8: "normal_f8"}),
+}
 
 Left = list[tuple[Write, Array]]
 
@@ -197,6 +200,7 @@ class _Writer:
         self.head: list[str] = []
         self.extra = 0
         self.checked: set[str] = set()
+        self.imports = {_KERNELS}
         self.drawn = [op for op in self.program.operations if op.draws]
         self.generators: list[tuple[Any, int]] = []  # with the number of draws of a step
         for op in self.drawn:
@@ -356,10 +360,13 @@ class _Writer:
         return place.offset + _spread(value.shape, place.strides)
 
     def draw(self, op: Operation) -> list[str]:
-        """Draw uniform numbers: the call of the generator is counted by steps."""
-        if op.primitive is not random._uniform_draw:
-            raise NoKernel(f"{op.primitive.name} draws other than uniform numbers")
+        """Draw uniform or normal numbers: the call of the generator is counted by steps."""
+        if op.primitive not in _DRAWS:
+            raise NoKernel(f"{op.primitive.name} draws other than uniform and normal numbers")
         out = op.outputs[0]
+        file, functions = _DRAWS[op.primitive]
+        function = functions[out.dtype.itemsize]
+        self.imports.add(f"from thalweg.compiler.kernels.{file} import {function}\n")
         generator, at = op.params[-1].generator, self.drawn.index(op)
         k = next(n for n, (g, _) in enumerate(self.generators) if g is generator)
         before = sum(o.params[-1].generator is generator for o in self.drawn[:at])
@@ -371,7 +378,7 @@ class _Writer:
         ):
             raise NoKernel("a draw into memory of another order")
         self.work += 8 * out.size
-        return [f"uniform({name}, {out.size}, D[{2 * k}], D[{2 * k + 1}] + s * {self.generators[k][1]} + {before})"]
+        return [f"{function}({name}, {out.size}, D[{2 * k}], D[{2 * k + 1}] + s * {self.generators[k][1]} + {before})"]
 
     def each(self, places: Array, q: str = "q") -> str:
         """Return the place of element q of a list of known places."""
@@ -599,4 +606,4 @@ class _Writer:
                 step.append(f"    x{given.source}[q] = X{given.source}[s, q]")
         during, after = self.ends
         lines += [f"            {x}" for x in [*step, *self.items, *during, *after]]
-        return "\n\n".join([_KERNELS, *self.plan.texts, "\n".join(lines) + "\n"])
+        return "\n\n".join(["".join(sorted(self.imports)), *self.plan.texts, "\n".join(lines) + "\n"])

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["uniform"]
+from .jit import kernel, part
+
+__all__ = ["block", "uniform"]
 
 
 @intrinsic
@@ -33,23 +35,30 @@ _M0, _M1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
 _W0, _W1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
 
 
-@njit(nogil=True, error_model="numpy", cache=True, no_cfunc_wrapper=True)
+@part(inline="always")
+def block(number: int, seed: Any, call: Any) -> Any:
+    """Return the four words of a block, the blocks counted from 1."""
+    zero = np.uint64(0)
+    c0, c1, c2, c3 = np.uint64(number), zero, np.uint64(call), zero
+    k0, k1 = np.uint64(seed), zero
+    for _ in range(10):
+        h0, l0 = high(_M0, c0), _M0 * c0
+        h1, l1 = high(_M1, c2), _M1 * c2
+        c0, c1, c2, c3 = h1 ^ c1 ^ k0, l1, h0 ^ c3 ^ k1, l0
+        k0 += _W0
+        k1 += _W1
+    return c0, c1, c2, c3
+
+
+@kernel()
 def uniform(out: Any, count: int, seed: int, call: int) -> None:
     """Write the first `count` numbers, uniform on [0, 1), of a call of the generator."""
     half = out.itemsize == 4
     each = 8 if half else 4
-    zero = np.uint64(0)
     one = out.dtype.type(1)
-    for block in range((count + each - 1) // each):
-        c0, c1, c2, c3 = np.uint64(block + 1), zero, np.uint64(call), zero
-        k0, k1 = np.uint64(seed), zero
-        for _ in range(10):
-            h0, l0 = high(_M0, c0), _M0 * c0
-            h1, l1 = high(_M1, c2), _M1 * c2
-            c0, c1, c2, c3 = h1 ^ c1 ^ k0, l1, h0 ^ c3 ^ k1, l0
-            k0 += _W0
-            k1 += _W1
-        first = block * each
+    for at in range((count + each - 1) // each):
+        c0, c1, c2, c3 = block(at + 1, seed, call)
+        first = at * each
         for k in range(min(each, count - first)):
             n = k // 2 if half else k
             word = c0 if n == 0 else c1 if n == 1 else c2 if n == 2 else c3
