@@ -323,8 +323,8 @@ MEMORY: dict[str, Any] = {
 def test_only_whole_memory_is_taken(name: str) -> None:
     make, expected = MEMORY[name]
     view = make()
-    assert node._alone(view, WHOLE.strides) is expected
+    assert node._unshared(view, WHOLE.strides) is expected
     second = view[2:4]  # keeps the memory, too
     if not view.flags.owndata:
-        assert not node._alone(view, WHOLE.strides)
+        assert not node._unshared(view, WHOLE.strides)
     assert second.shape == (2,)

@@ -229,7 +229,7 @@ def _references(view: Any) -> int:
 _ONLY = _references(np.zeros(2)[:])  # how Python counts differs between its versions
 
 
-def _alone(gradient: Any, strides: tuple[int, ...]) -> bool:
+def _unshared(gradient: Any, strides: tuple[int, ...]) -> bool:
     """Tell whether an array that nobody else holds, laid out as a leaf should be, is all of its memory's use.
 
     NumPy lets every view refer to the array that owns the memory, so references to that count the views.
@@ -251,7 +251,7 @@ def _accumulate(tensor: TensorBase, gradient: Any, own: bool) -> None:
     if type(gradient) is not np.ndarray and not isinstance(gradient, np.generic):
         tensor._grad = gradient if present is None else present + gradient  # type: ignore[operator]
     elif present is None:
-        if not own or type(gradient) is not np.ndarray or not _alone(gradient, tensor._data.strides):
+        if not own or type(gradient) is not np.ndarray or not _unshared(gradient, tensor._data.strides):
             gradient = np.array(gradient, order="C")
         tensor._grad = tensor._make(gradient)
     elif present._node is None and present._data.flags.writeable:
