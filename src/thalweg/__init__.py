@@ -28,6 +28,7 @@ from .core.dtype import int32 as int32
 from .core.dtype import int64 as int64
 from .core.dtype import uint8 as uint8
 from .core.tensor import Size as Size
+from .ops import backends as backends
 from .ops import cuda as cuda
 from .ops import random as random
 from .ops import return_types as return_types

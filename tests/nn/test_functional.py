@@ -230,3 +230,25 @@ def test_the_precision_of_products_is_the_highest():
     with pytest.raises(ValueError, match="'highest', 'high' or 'medium'"):
         tw.set_float32_matmul_precision("low")
     assert tw.zeros(2)[:, tw.newaxis].shape == (2, 1)
+
+
+def test_other_processors_are_not_there_and_their_switches_change_nothing():
+    for backend in (tw.backends.mps, tw.backends.cudnn, tw.backends.cuda):
+        assert not backend.is_available()
+        assert not backend.is_built()
+    tw.backends.cudnn.benchmark = True
+    tw.backends.cuda.matmul.allow_tf32 = True
+    assert not tw.backends.mps.benchmark
+
+
+def test_a_transformer_sees_no_later_step():
+    net = nn.Transformer(8, 2, 1, 1, 16, dropout=0.0)
+    mask = net.generate_square_subsequent_mask(3)
+    assert mask.tolist() == [[0.0, -np.inf, -np.inf], [0.0, 0.0, -np.inf], [0.0, 0.0, 0.0]]
+    src, tgt = tw.randn(4, 2, 8), tw.randn(3, 2, 8, requires_grad=True)
+    net(src, tgt, tgt_mask=mask)[0].sum().backward()
+    assert (tgt.grad[1:] == 0).all()
+    with pytest.raises(RuntimeError, match="a last dim of 8"):
+        net(tw.zeros(4, 2, 6), tgt)
+    with pytest.raises(RuntimeError, match="of one batch"):
+        net(tw.zeros(4, 3, 8), tgt)

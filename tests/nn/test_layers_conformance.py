@@ -143,6 +143,8 @@ LAYERS: list[tuple[str, tuple[Any, ...], dict[str, Any], list[np.ndarray]]] = [
         [_x(2, 4, 6), _x(2, 5, 3), _x(2, 5, 4)],
     ),
     ("MultiheadAttention", (6, 2), {"add_bias_kv": True, "add_zero_attn": True}, [_x(4, 2, 6)] * 3),
+    ("Transformer", (6, 2, 1, 2, 8), {"dropout": 0.0, "norm_first": True}, [_x(4, 2, 6), _x(3, 2, 6)]),
+    ("Transformer", (6, 2, 1, 1, 8), {"dropout": 0.0, "batch_first": True}, [_x(2, 4, 6), _x(2, 3, 6)]),
     ("TransformerEncoderLayer", (6, 2, 8), {"dropout": 0.0}, [_x(4, 2, 6)]),
     ("TransformerEncoderLayer", (6, 2, 8), {"dropout": 0.0, "norm_first": True, "activation": "gelu"}, [_x(4, 2, 6)]),
     ("TransformerDecoderLayer", (6, 2, 8), {"dropout": 0.0}, [_x(4, 2, 6), _x(3, 2, 6)]),

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ...errors import ArgumentError
+from ...ops.create import full
 from .. import functional as F
+from .. import init
 from .attention import MultiheadAttention
 from .container import ModuleList
 from .dropout import Dropout
@@ -15,7 +17,13 @@ from .linear import Linear
 from .module import Module
 from .normalization import LayerNorm
 
-__all__ = ["TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer"]
+__all__ = [
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+]
 
 
 def _activation(activation: Any, who: str) -> Callable[[Any], Any]:
@@ -205,3 +213,89 @@ class TransformerDecoder(Module):
                 memory_is_causal,
             )  # fmt: skip
         return x if self.norm is None else self.norm(x)
+
+
+class Transformer(Module):
+    """An encoder of `src` and a decoder of `tgt` that attends to it (Vaswani et al. 2017).
+
+    >>> import thalweg as tw
+    >>> net = tw.nn.Transformer(d_model=8, nhead=2, num_encoder_layers=1, num_decoder_layers=1, dim_feedforward=16)
+    >>> net(tw.zeros(5, 2, 8), tw.zeros(3, 2, 8), tgt_mask=net.generate_square_subsequent_mask(3)).shape
+    thalweg.Size([3, 2, 8])
+    """
+
+    encoder: Any
+    decoder: Any
+
+    def __init__(
+        self,
+        d_model: int = 512,
+        nhead: int = 8,
+        num_encoder_layers: int = 6,
+        num_decoder_layers: int = 6,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Any = F.relu,
+        custom_encoder: Module | None = None,
+        custom_decoder: Module | None = None,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        shape = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias)
+
+        def norm() -> Module:
+            return LayerNorm(d_model, eps=layer_norm_eps, bias=bias, dtype=dtype)
+
+        self.encoder = custom_encoder or TransformerEncoder(
+            TransformerEncoderLayer(*shape, dtype=dtype), num_encoder_layers, norm()
+        )
+        self.decoder = custom_decoder or TransformerDecoder(
+            TransformerDecoderLayer(*shape, dtype=dtype), num_decoder_layers, norm()
+        )
+        for p in self.parameters():
+            if p.ndim > 1:
+                init.xavier_uniform_(p)
+        self.d_model = d_model
+        self.nhead = nhead
+        self.batch_first = batch_first
+
+    def forward(
+        self,
+        src: Any,
+        tgt: Any,
+        src_mask: Any = None,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        src_key_padding_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        src_is_causal: bool | None = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Any:
+        if src.ndim == 3 and src.shape[0 if self.batch_first else 1] != tgt.shape[0 if self.batch_first else 1]:
+            raise _Name(
+                f"Transformer: src and tgt of one batch are required, got shapes {tuple(src.shape)} and "
+                f"{tuple(tgt.shape)}."
+            )
+        if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
+            raise _Name(
+                f"Transformer: a last dim of {self.d_model} is required, got shapes {tuple(src.shape)} and "
+                f"{tuple(tgt.shape)}."
+            )
+        memory = self.encoder(src, src_mask, src_key_padding_mask, src_is_causal)
+        return self.decoder(
+            tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, tgt_is_causal,
+            memory_is_causal,
+        )  # fmt: skip
+
+    @staticmethod
+    def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Any:
+        """-inf above the diagonal and 0 elsewhere: no step sees a later one."""
+        mask: Any = full((sz, sz), float("-inf"), dtype=dtype)
+        return mask.triu(1)
