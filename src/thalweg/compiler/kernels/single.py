@@ -34,9 +34,8 @@ _strict = {"contract"}
 
 
 @njit(fastmath=_strict, error_model="numpy", forceinline=True)
-def _times_exp(factor, high, low):  # type: ignore[no-untyped-def]
-    """``factor * exp(high + low)``: the sum is n ln 2 + r; a polynomial in r; 2ⁿ in two halves, for subnormals."""
-    y = minimum_f4(maximum_f4(high, f4(-112.0)), f4(89.0))
+def _times_exp(factor, y, low):  # type: ignore[no-untyped-def]
+    """``factor * exp(y + low)`` for -113 <= y <= 89: y = n ln 2 + r; a polynomial in r; 2ⁿ in two halves, for subnormals."""
     n = floor_f4(y * f4(1.4426950408889634) + f4(0.5))
     r = ((y - n * f4(0.693359375)) - n * f4(-2.121944400546906e-4)) + low
     p = f4(0.0013814608100801706)
@@ -54,7 +53,7 @@ def _times_exp(factor, high, low):  # type: ignore[no-untyped-def]
 @njit(fastmath=_strict, error_model="numpy", forceinline=True)
 def exp_f4(x):  # type: ignore[no-untyped-def]
     """Exponential."""
-    return _times_exp(f4(1.0), x, f4(0.0))
+    return _times_exp(f4(1.0), minimum_f4(maximum_f4(x, f4(-112.0)), f4(89.0)), f4(0.0))
 
 
 @njit(fastmath=_strict, error_model="numpy", forceinline=True)
@@ -142,28 +141,36 @@ def erf_f4(x):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=_strict, error_model="numpy", forceinline=True)
-def _scaled_erfc(y):  # type: ignore[no-untyped-def]
-    """``exp(y²) erfc(y)`` for 0 <= y <= 10.2.
+def _tail(y, root, n0, n1, n2, n3, q1, q2, q3, q4, q5):  # type: ignore[no-untyped-def]
+    """``(1 + n/q) / d``, with d = 1 + root y and polynomials n and q.
 
-    It is ``(1 + n/q) / d``, with d = 1 + √π y and polynomials n and q; n/q, nought at both ends, is at most 0.2, and
-    with what d and the one division round off is added last.
+    n/q, nought at both ends, is at most 0.2; with what d and the one division round off it is added last.
     """
-    root = f4(1.7724539041519165)
-    n = f4(0.04531284049153328)
-    n = n * y + f4(0.24167007207870483)
-    n = n * y + f4(0.5850410461425781)
-    n = n * y + f4(0.6440753936767578)
-    q = f4(0.0803205594420433)
-    q = q * y + f4(0.49933987855911255)
-    q = q * y + f4(1.5223572254180908)
-    q = q * y + f4(2.6119911670684814)
-    q = q * y + f4(2.4609830379486084)
-    q = q * y + f4(1.0)
-    d = fma_f4(root, y, f4(1.0))
-    lost = fma_f4(root, y, f4(1.0) - d)
+    n = ((f4(n3) * y + f4(n2)) * y + f4(n1)) * y + f4(n0)
+    q = ((((f4(q5) * y + f4(q4)) * y + f4(q3)) * y + f4(q2)) * y + f4(q1)) * y + f4(1.0)
+    d = fma_f4(f4(root), y, f4(1.0))
+    lost = fma_f4(f4(root), y, f4(1.0) - d)
     r = f4(1.0) / (d * q)
     t = r * q
     return t + t * ((n * y) * (d * r) + (fma_f4(-t, d, f4(1.0)) - t * lost))
+
+
+@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+def _scaled_erfc(y):  # type: ignore[no-untyped-def]
+    """``exp(y²) erfc(y)`` for 0 <= y <= 10.2."""
+    return _tail(
+        y, 1.7724539041519165, 0.6440753936767578, 0.5850410461425781, 0.24167007207870483, 0.04531284049153328,
+        2.4609830379486084, 2.6119911670684814, 1.5223572254180908, 0.49933987855911255, 0.0803205594420433,
+    )  # fmt: skip
+
+
+@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+def _scaled_share(a):  # type: ignore[no-untyped-def]
+    """``exp(a²/2) Φ(-a)`` for 0 <= a <= 15: half the same at a/√2, which would have to be rounded."""
+    return f4(0.5) * _tail(
+        a, 1.2533141374588013, 0.4554300606250763, 0.29324379563331604, 0.0858091339468956, 0.011411665007472038,
+        1.7417668104171753, 1.3085390329360962, 0.5399636030197144, 0.12542611360549927, 0.014303368516266346,
+    )  # fmt: skip
 
 
 @njit(fastmath=_strict, error_model="numpy", forceinline=True)
@@ -188,16 +195,6 @@ def _times_density(factor, a):  # type: ignore[no-untyped-def]
     """``factor * exp(-a²/2)``."""
     square = a * a
     return _times_exp(factor, f4(-0.5) * square, f4(-0.5) * fma_f4(a, a, -square))
-
-
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
-def _scaled_share(a):  # type: ignore[no-untyped-def]
-    """``exp(a²/2) Φ(-a)``: half the function above at a/√2, of which the rounding is added to the result."""
-    root = f4(0.7071067811865476)
-    y = a * root
-    lost = fma_f4(a, root, -y) + a * f4(1.2101617152815436e-08)
-    r = _scaled_erfc(y)
-    return f4(0.5) * r + lost * (y * r - f4(0.5641895835477563))
 
 
 @njit(fastmath=_strict, error_model="numpy", forceinline=True)
