@@ -109,6 +109,17 @@ def test_a_run_in_slices_is_the_whole_run(monkeypatch):
     same(whole, sliced, 1e-12)
 
 
+@pytest.mark.parametrize("traced", [True, False])
+def test_a_first_step_with_a_rule_of_its_own(traced, monkeypatch):
+    if not traced:
+        monkeypatch.setattr(sweeps, "TRACED", 1)
+    monkeypatch.setattr(sweeps, "MEMORY", 32 * 2 * 7)
+    texts = [f"sgd:momentum=0.5,dampening=0.3,batch=4,lr={lr}" for lr in (0.02, 0.05)]
+    one, two = both(line(8), texts, steps=9)
+    same(one, two, 1e-5)
+    assert all(r.sweep > 1 and not r.alone for r in two.values())
+
+
 def test_many_learning_rates_share_the_rows_of_a_seed():
     problem = line()
     many = at_rates(contenders(problem, "gd:batch=4"), rates("1e-3..20:17"))
@@ -132,10 +143,8 @@ def how_it_ran(problem, *texts, compiled=None, **budget):
 
 def test_what_cannot_be_swept_runs_alone_and_says_why(monkeypatch):
     problem = valley()
-    found = how_it_ran(problem, "sgld:lr=0.01", "sgd:momentum=0.5,dampening=0.1,lr=0.01", compiled=True, steps=4)
-    assert found == sweeps.How(
-        0, 0, {"the method draws random numbers": ["sgld-0"], "the first step follows a rule of its own": ["sgd-1"]}
-    )
+    found = how_it_ran(problem, "sgld:lr=0.01", compiled=True, steps=4)
+    assert found == sweeps.How(0, 0, {"the method draws random numbers": ["sgld-0"]})
     noisy = how_it_ran(NoisyProblem(problem, 0.1), "gd", compiled=True, steps=4)
     assert list(noisy.alone) == ["the loss draws random numbers"]
     branching = expression("x1**2 + x2**2")
@@ -245,7 +254,10 @@ def test_the_best_of_many_contenders_are_shown(tmp_path, capsys):
     text = capsys.readouterr().out
     assert "These are the best 30 of 40 contenders; results.csv has all." in text
     assert sum(row.startswith("gd-lr") for row in text.splitlines()) == 30
-    assert len(plots._labels(result)) == plots.CURVES
+    shown = plots._labels(result)
+    assert len(shown) == plots.CURVES
+    assert shown[0][1].startswith("gd lr=")
+    assert len({look["color"] for _, _, look in shown}) == plots.CURVES
     (curve,) = plots._rate_picture(result).axes[0].lines
     assert len(curve.get_xdata()) == 40
     assert plots._rates(raced(tmp_path / "b", config(False, "gd", "adam", steps=2))) == {}

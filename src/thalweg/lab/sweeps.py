@@ -496,7 +496,6 @@ def _tensors(instance: Instance, optimizer: Any) -> list[Any]:
         settings = optimizer._settings(group)
         for parameter in group["params"]:
             state = optimizer._state_of(parameter, settings)
-            if any(value is None for value in state.values()):
-                raise _CannotSweep("the first step follows a rule of its own")
+            found += optimizer._made_room(parameter, state)
             found += [state[key] for key in sorted(state)]
     return found

@@ -260,17 +260,21 @@ class Optimizer:
 
     def _filled(self, param: Any, state: State, seen: State, recorder: Any) -> State:
         """Give state that starts empty memory for a captured step; return, if there is such, what the first step sees."""
-        empty = [key for key, kept in seen.items() if kept is None]
-        for key in empty:
-            seen[key] = state[key] = TensorBase._wrap(np.zeros_like(param._data))
-        if empty:
-            self._begun[param] = TensorBase._wrap(np.array(False))
-        elif param not in self._begun:
+        if not self._made_room(param, state):
             return {}
+        seen.update({key: state[key] for key, kept in seen.items() if kept is None})
         starts = {key: None for key, value in self._initial(param).items() if value is None}
         what = f"the state of {self._name()} was made anew"
         recorder.depends(self._begun[param], what, lambda: [id(self.state[param].get(key)) for key in starts])
         return starts
+
+    def _made_room(self, param: Any, state: State) -> list[TensorBase]:
+        """Fill state that starts empty with zeros; return the truth value that says whether it has begun, if there is one."""
+        empty = [key for key, kept in state.items() if kept is None]
+        state.update({key: TensorBase._wrap(np.zeros_like(param._data)) for key in empty})
+        if empty:
+            self._begun[param] = TensorBase._wrap(np.array(False))
+        return [self._begun[param]] if param in self._begun else []
 
     def _initial(self, param: Any) -> State:
         group = next(g for g in self.param_groups if any(p is param for p in g["params"]))
