@@ -7,7 +7,9 @@ readers can tell apart); methods that scale each coordinate by itself are dashed
 from __future__ import annotations
 
 import io
+import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,18 +104,30 @@ def _figure(width: float = WIDTH, height: float = HEIGHT) -> tuple[Any, Any]:
     return figure, figure.add_subplot()
 
 
-def _labels(result: Result) -> list[tuple[str, dict[str, Any]]]:
-    """Return the contenders that are drawn, the best where there are many, and how."""
+def _labels(result: Result) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return the contenders that are drawn, the best where there are many: label, text of the legend, and how."""
     best = {s.contender for s in sorted(result.summaries, key=lambda s: s.final)[:CURVES]}
-    seen: dict[str, int] = {}
+    drawn = [c for c in result.config.contenders if c.label in best]
+    many = Counter(c.method for c in drawn)
+    seen: Counter[str] = Counter()
     found = []
-    for contender in result.config.contenders:
-        if contender.label not in best:
-            continue
-        repeat = seen.get(contender.method, 0)
-        seen[contender.method] = repeat + 1
-        found.append((contender.label, style(contender.method, repeat)))
+    for contender in drawn:
+        method = contender.method
+        repeat, n = seen[method], many[method]
+        seen[method] += 1
+        look = style(method, repeat) if n <= len(DASHES) else {"color": _shade(colour(method), repeat / (n - 1))}
+        rate = dict(contender.settings).get("lr") if re.search(r"-lr\d+$", contender.label) else None
+        found.append((contender.label, contender.label if rate is None else f"{method} lr={rate:.3g}", look))
     return found
+
+
+def _shade(own: str, at: float) -> tuple[float, ...]:
+    """Return a colour between a light one (at 0), `own`, and a dark one (at 1): more lines than kinds of dashes."""
+    rgb = np.array([int(own[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+    middle = np.maximum(rgb, 0.4) if rgb.max() < 0.4 else rgb  # of black there is nothing darker
+    light, dark = middle + 0.65 * (1 - middle), 0.25 * rgb
+    mixed = light + (middle - light) * 2 * at if at < 0.5 else middle + (dark - middle) * (2 * at - 1)
+    return tuple(float(x) for x in mixed)
 
 
 def _band(losses: Array) -> tuple[Array, Array]:
@@ -159,7 +173,7 @@ def _loss_picture(result: Result, x_of: Callable[[Record], Sequence[float]], x_n
     start = max((r.losses[0] - below for r in result.records), default=1.0)
     ceiling = 20 * start
     floor = max(min(positive, default=0.0) / 2, 1e-16 * start)  # below it rounding is all there is
-    for label, look in _labels(result):
+    for label, text, look in _labels(result):
         records = result.of(label)
         x, losses = _curves(records, x_of)
         y = np.maximum(losses - below, floor) if log_y else losses
@@ -168,7 +182,7 @@ def _loss_picture(result: Result, x_of: Callable[[Record], Sequence[float]], x_n
         if not np.isfinite(np.median(y, axis=0)[kept]).any():
             continue  # nothing of it can be drawn
         failed = sum(r.status == "diverged" for r in records)
-        name = f"{label} ({failed} of {len(records)} diverged)" if failed else label
+        name = f"{text} ({failed} of {len(records)} diverged)" if failed else text
         if len(records) >= FEW:
             low, high = _band(y)
             axes.fill_between(x[kept], low[kept], high[kept], color=look["color"], alpha=0.13, linewidth=0)
