@@ -118,6 +118,8 @@ def stability_by_run(
             size = float(np.linalg.norm(g))
             if not size <= 1e6 * max(first, 1e-300):
                 return False
+            if size <= floor * first and momentum * float(np.linalg.norm(v)) <= floor * first:
+                return True  # it has arrived: what is left is rounding
             if k == steps // 2:
                 middle = size
         return size <= min(2 * first, max(middle * (1 + 1e-9), floor * first))
