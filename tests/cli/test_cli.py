@@ -311,3 +311,11 @@ def test_a_run_that_overflows_diverges_without_a_warning(run):
     assert status == 0
     assert "Every contender diverged." in out
     assert "Warning" not in err
+
+
+def test_what_is_shown_of_an_optimizer_is_prose(run):
+    out = run("show", "adam")[1]
+    assert "`" not in out
+    assert ":class:" not in out
+    about = run("show", "adam", "--json")[1]
+    assert "m = β₁ m + (1-β₁) g" in json.loads(about)["about"]

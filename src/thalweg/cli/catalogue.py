@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 from rich.table import Table as Grid
@@ -107,7 +108,7 @@ def _problem_facts(problem: Any) -> dict[str, Any]:
 def _method_facts(method: Method) -> dict[str, Any]:
     settings = {key: shown(value) for key, value in method.defaults().items()}
     batch = {"full": "all rows", "one": "one row", "mini": "a minibatch"}[method.batch]
-    about = (inspect.getdoc(method.optimizer) or "").split(">>>")[0].strip()
+    about = _prose((inspect.getdoc(method.optimizer) or "").split(">>>")[0].strip())
     return {
         "name": method.name,
         "is": f"thalweg.optim.{method.optimizer.__name__}",
@@ -116,6 +117,12 @@ def _method_facts(method: Method) -> dict[str, Any]:
         "settings": settings,
         "about": about,
     }
+
+
+def _prose(text: str) -> str:
+    """Return a docstring as people read it: paragraphs in one line each, formulas without marks."""
+    plain = re.sub(r":\w+:(?=`)|`", "", text)
+    return "\n\n".join(part if "---" in part else " ".join(part.split()) for part in plain.split("\n\n"))
 
 
 def print_facts(found: dict[str, Any]) -> None:
