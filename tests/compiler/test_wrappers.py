@@ -65,7 +65,7 @@ def double() -> Any:
 def back_end(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let programs run in one way, in Python: written out, in one loop of kernels, or step by step."""
     python_kernels.use(monkeypatch)
-    monkeypatch.setattr("thalweg.compiler.unroll._LIMIT", 10_000)
+    monkeypatch.setattr("thalweg.compiler.names.LIMIT", 10_000)
     if request.param != "unrolled":
         monkeypatch.setattr("thalweg.compiler.small.SmallProgram", Refuses)
     return str(request.param)
