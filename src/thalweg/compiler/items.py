@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Loop", "Other", "Product", "nothing", "special_kernel", "trial"]
 
 _PAYS = 1 << 16  # elements of a loop from which a second thread pays
-_PRODUCT_PAYS = 1 << 21  # multiplications of a product from which a second thread pays
+_PRODUCT_PAYS = 1 << 22  # multiplications of a product from which a second thread pays
 
 
 def nothing(registers: list[Any]) -> None:
@@ -90,8 +90,10 @@ class Product:
         if self.turned:
             x, y = y.T, x.T
         out = self.out
-        if self.threads:
-            run_parts(lambda first, last: np.matmul(x[first:last], y, out=out[first:last]), len(out), each=1)
+        if self.threads and out.shape[0] > out.shape[1]:
+            run_parts(lambda first, last: np.matmul(x[first:last], y, out=out[first:last]), out.shape[0])
+        elif self.threads:  # BLAS rearranges the whole factor that is not divided: let it be the smaller one
+            run_parts(lambda first, last: np.matmul(x, y[:, first:last], out=out[:, first:last]), out.shape[1])
         else:
             np.matmul(x, y, out=out)
 
