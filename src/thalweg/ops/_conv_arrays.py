@@ -50,7 +50,7 @@ class Choice:
 
     def given(self) -> tuple[Any, tuple[Any, ...]]:
         """Return the values as one row, and how to fetch from them."""
-        rows = [np.ascontiguousarray(np.moveaxis(a, 0, -1)).reshape(-1) for a in (self.values, self.which)]
+        rows = [np.ascontiguousarray(tables.samples_last(a)).reshape(-1) for a in (self.values, self.which)]
         return rows[0], (rows[1], *self.windows)
 
 
@@ -105,7 +105,7 @@ def _padded(x: Any, padding: tuple[int, ...]) -> Any:
 
 def _inner(x: Any, padding: tuple[int, ...]) -> Any:
     """Return [sample, channel, *dims] as contiguous [channel, *padded dims, sample]."""
-    turned = np.moveaxis(x, 0, -1)
+    turned = tables.samples_last(x)
     if not any(padding):
         return np.ascontiguousarray(turned)
     sizes = [s + 2 * p for s, p in zip(x.shape[2:], padding, strict=True)]
@@ -163,7 +163,7 @@ def _correlated(
     if pool is None:
         result = np.empty((w.shape[0], *out, n), x.dtype)
         kernels().correlate(*given, result.reshape(-1), length, fetch)
-        return np.moveaxis(result, -1, 0)
+        return tables.samples_first(result)
     windows, counts, width, floor = pool
     best = np.empty((w.shape[0], len(counts), n), x.dtype)
     which = np.empty(best.shape, np.uint8 if width <= 256 else np.int32)
@@ -248,7 +248,7 @@ def _surrounded(
         count = max(0, min(have - first, length - start))
         into.append(slice(start, start + count))
         take.append(slice(first, first + count))
-    buffer[tuple(into)] = np.moveaxis(g, 0, -1)[tuple(take)]
+    buffer[tuple(into)] = tables.samples_last(g)[tuple(take)]
     return buffer
 
 
@@ -323,10 +323,7 @@ def try_weight(g: Any, x: Any, kernel: tuple[int, ...], settings: Settings) -> A
             g_flat, g_lies = tables.flat(g)
         where, g_where = tables.inside(x.shape[2:], padding), tables.inside(out, (0,) * len(out))
         scale = min(_rounded(n, tile), tile * -(-64 // prod(out)))
-    taps = tables.whole_taps(full, kernel, dilation, scale)
-    span = prod(full) * scale
-    offsets = (np.arange(per)[:, None] * span + taps).reshape(-1)
-    offsets = np.concatenate([offsets, np.repeat(offsets[-1:], -len(offsets) % kernels().TAPS)])
+    offsets = tables.weight_taps(full, kernel, dilation, scale, per, kernels().TAPS)
     pieces = tables.pieces(full, out, stride, scale, rows, tile)
     summed = kernels().weight_gradient(
         flat, (*lies, prod(full)), where, g_flat, (*g_lies, prod(out)), g_where, (groups, each, per), n, scale, pieces,

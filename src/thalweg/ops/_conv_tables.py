@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NOWHERE", "Geometry", "flat", "inside", "pieces", "reach", "rows_table", "table", "whole_taps"]
+__all__ = [
+    "NOWHERE", "Geometry", "flat", "inside", "pieces", "reach", "rows_table", "samples_first", "samples_last", "table", "weight_taps",
+    "whole_taps",
+]  # fmt: skip
 
 Sizes = tuple[int, ...]
 Geometry = tuple[Sizes, Sizes, Sizes, Sizes, Sizes, Sizes, bool]
@@ -17,12 +20,22 @@ Geometry = tuple[Sizes, Sizes, Sizes, Sizes, Sizes, Sizes, bool]
 NOWHERE = np.empty(0, np.int64)
 
 
+def samples_last(x: Any) -> Any:
+    """Return [sample, channel, *dims] as [channel, *dims, sample], without copying."""
+    return x.transpose(*range(1, x.ndim), 0)
+
+
+def samples_first(x: Any) -> Any:
+    """Undo :func:`samples_last`."""
+    return x.transpose(x.ndim - 1, *range(x.ndim - 1))
+
+
 def flat(x: Any) -> tuple[Any, tuple[int, ...]]:
     """Return [sample, channel, *dims] as a flat array, and how far apart channels, places and samples lie in it."""
     n, c, places = x.shape[0], x.shape[1], prod(x.shape[2:])
     if not x.flags.writeable:
         x = x.copy("K")  # a kernel would be compiled once more for an array that cannot be written
-    turned = np.moveaxis(x, 0, -1)
+    turned = samples_last(x)
     if x.flags.c_contiguous and not turned.flags.c_contiguous:
         return x.reshape(-1), (places, 1, c * places)
     return np.ascontiguousarray(turned).reshape(-1), (places * n, n, 1)
@@ -86,6 +99,13 @@ def whole_taps(sizes: Sizes, kernel: Sizes, dilation: Sizes, n: int) -> Any:
     for width, d, step in zip(kernel, dilation, _steps(sizes, n), strict=True):
         taps = taps[..., None] + np.arange(width) * (d * step)
     return taps.reshape(-1)
+
+
+@functools.lru_cache(maxsize=256)
+def weight_taps(sizes: Sizes, kernel: Sizes, dilation: Sizes, n: int, channels: int, multiple: int) -> Any:
+    """Return :func:`whole_taps` of several channels, the last one repeated up to a multiple."""
+    taps = np.arange(channels)[:, None] * (prod(sizes) * n) + whole_taps(sizes, kernel, dilation, n)
+    return np.append(taps, np.repeat(taps[-1, -1], -taps.size % multiple))
 
 
 @functools.lru_cache(maxsize=256)

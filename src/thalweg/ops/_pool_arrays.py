@@ -11,6 +11,7 @@ import numpy as np
 from ..core.modes import current
 from . import _conv_arrays as convs
 from ._conv_arrays import kernels
+from ._conv_tables import samples_first, samples_last
 
 __all__ = [
     "average", "average_back", "conv_largest", "input_put", "largest", "pick", "place", "places", "put", "table", "take",
@@ -76,7 +77,7 @@ def _covered(plan: Plan) -> tuple[Any, bool]:
 
 def _inner(x: Any) -> Any:
     """Return [sample, channel, *dims] as contiguous [channel, place, sample]."""
-    turned = np.moveaxis(x, 0, -1)
+    turned = samples_last(x)
     if x.flags.c_contiguous and x.flags.writeable and not turned.flags.c_contiguous and x.dtype.kind == "f":
         return kernels().inner(x.reshape(*x.shape[:2], -1))
     return np.ascontiguousarray(turned).reshape(x.shape[1], -1, x.shape[0])
@@ -84,7 +85,7 @@ def _inner(x: Any) -> Any:
 
 def _outer(a: Any, sizes: tuple[int, ...]) -> Any:
     """Undo :func:`_inner`, without copying."""
-    return np.moveaxis(a.reshape(a.shape[0], *sizes, a.shape[2]), -1, 0)
+    return samples_first(a.reshape(a.shape[0], *sizes, a.shape[2]))
 
 
 def largest(x: Any, plan: Plan, floor: float = -np.inf) -> tuple[Any, Any]:

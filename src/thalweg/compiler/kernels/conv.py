@@ -377,6 +377,16 @@ def inner(x: Any) -> Any:
     return out
 
 
+_compiled: set[Any] = set()
+
+
+def _compile(run: Any, given: tuple[Any, ...], types: tuple[Any, ...]) -> None:
+    """Compile before threads start, unless that was done for these types."""
+    if (run, *types) not in _compiled:
+        run(*given, 0, 0)
+        _compiled.add((run, *types))
+
+
 def correlate(
     x: Any,
     lies: Any,
@@ -407,7 +417,7 @@ def correlate(
     )  # fmt: skip
     tasks = groups * len(table[0]) * -(-length * x.itemsize // BYTES)
     run: Any = _correlate
-    run(*given, 0, 0)  # compiles before threads start
+    _compile(run, given, (x.dtype, given[3][0].dtype, given[-1][0].dtype))
     run_parts(
         lambda start, stop: run(*given, start * unit, stop * unit),
         tasks // unit,
@@ -433,6 +443,6 @@ def weight_gradient(
         EACH, taps, total.reshape(-1), parts,
     )  # fmt: skip
     run: Any = _weight_gradient
-    run(*given, 0, 0)  # compiles before threads start
+    _compile(run, given, (x.dtype, given[7][0].dtype))
     run_parts(lambda start, stop: run(*given, start, stop), groups * parts)
     return total.sum(axis=1)
