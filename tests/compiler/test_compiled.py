@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import math
 import os
 import subprocess
 import sys
@@ -787,3 +788,35 @@ def test_a_method_is_compiled_for_each_object():
     twin = copy.deepcopy(one)
     twin.step(tw.ones(1))
     assert (one.w.item(), twin.w.item()) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("kind", [1, 2, math.inf])
+@pytest.mark.parametrize("wide", [3, 40])  # unrolled, and planned with its loop in one function
+def test_gradients_are_clipped_by_their_norm_without_numpy(wide: int, kind: float, as_python: None) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((30, 4)), rng.integers(0, 3, 30)
+    order = rng.integers(0, 30, (12, 6))
+    found = []
+    for compiled in (False, True):
+        tw.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, wide), nn.Tanh(), nn.Linear(wide, 3)).double()
+        optimizer = optim.SGD(model.parameters(), lr=0.5)
+
+        def step(x, y, model=model, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(model.parameters(), 0.1, norm_type=kind)
+            optimizer.step()
+            return loss, norm
+
+        if compiled:
+            fast = tw.compile(step, strict=True)
+            assert fast(x[order[0]], y[order[0]])[1] > 0.1
+            rest = fast.loop(x, y, order=order[1:])
+            found.append([t.numpy() for t in rest])
+        else:
+            out = [step(tw.tensor(x[o]), tw.tensor(y[o])) for o in order]
+            found.append([np.array([float(pair[k]) for pair in out[1:]]) for k in (0, 1)])
+    for eager, fast in zip(*found, strict=True):
+        np.testing.assert_allclose(fast, eager, rtol=1e-11)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from ..ops import dense, extremes, pointwise, products, reduce, shape, softmax
-from ..ops.arithmetic import _add, _div, _log, _sub
+from ..ops import dense, extremes, linalg_norms, pointwise, products, reduce, shape, softmax
+from ..ops.arithmetic import _add, _div, _log, _maximum, _mul, _sub
 from .program import Operation, Program, Value
 
 __all__ = ["decompose"]
@@ -70,6 +71,35 @@ def _shifted(op: Operation, steps: _Steps) -> tuple[Value, tuple[int, ...], tupl
     return steps.add(_sub, (x, top), (), x.shape), shape, (axis,)
 
 
+_NORMS = (1, 2, math.inf)
+
+
+def _simple_norm(op: Operation) -> bool:
+    return op.params[0] in _NORMS and bool(op.inputs[0].shape) and op.inputs[0].size > 0
+
+
+def _norm(op: Operation, makers: dict[Value, Operation]) -> list[Operation]:
+    """Take a norm apart; that of several numbers side by side, such as the norms of parameters, too."""
+    x, (ord, axes, keepdim) = op.inputs[0], op.params
+    steps = _Steps(op)
+    reduction = extremes._amax if ord == math.inf else reduce._sum_dim
+
+    def sized(v: Value) -> Value:
+        return steps.add(_mul, (v, v), (), v.shape) if ord == 2 else steps.add(pointwise._abs, (v,), (), v.shape)
+
+    maker = makers.get(x)
+    if maker is not None and maker.primitive.name == "stack" and len(x.shape) == 1 and not keepdim:
+        total, *others = map(sized, maker.inputs)
+        for other in others:
+            total = steps.add(_maximum if ord == math.inf else _add, (total, other), (), ())
+    else:
+        total = steps.add(reduction, (sized(x),), (axes, keepdim), op.outputs[0].shape)
+    if ord == 2:
+        return steps.last(pointwise._sqrt, (total,))
+    *steps.done, end = steps.done
+    return [*steps.done, Operation(end.primitive, end.inputs, end.params, op.outputs, op.line)]
+
+
 _RULES: tuple[tuple[Any, Callable[[Operation], list[Operation]]], ...] = (
     (products._addmm, _addmm),
     (dense._linear, _linear),
@@ -82,10 +112,16 @@ _RULES: tuple[tuple[Any, Callable[[Operation], list[Operation]]], ...] = (
 def decompose(program: Program) -> Program:
     """Take composite primitives apart."""
     rules = {id(primitive): rule for primitive, rule in _RULES}
+    makers = {v: op for op in program.operations for v in op.outputs}
     kept: list[Operation] = []
     for op in program.operations:
+        out = op.outputs[0]
+        fits = out.dtype.kind == "f" and all(isinstance(x, Value) and x.dtype == out.dtype for x in op.inputs)
         rule = rules.get(id(op.primitive))
-        fits: Any = rule is not None and op.outputs[0].dtype.kind == "f" and op.outputs[0].size and op.outputs[0].shape
-        fits = fits and all(isinstance(x, Value) and x.dtype == op.outputs[0].dtype for x in op.inputs)
-        kept += rule(op) if fits and rule is not None else [op]
+        if fits and op.primitive is linalg_norms._vector_norm and _simple_norm(op):
+            kept += _norm(op, makers)
+        elif fits and rule is not None and out.size and out.shape:
+            kept += rule(op)
+        else:
+            kept.append(op)
     return program.with_operations(kept)
