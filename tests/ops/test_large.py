@@ -230,7 +230,7 @@ def test_sums_of_many_numbers():
     assert np.isnan(tw.sum(tw.tensor(x)).item())
 
 
-@pytest.mark.parametrize("shape", [(300, 200), (2, 150, 130), (130, 300)])
+@pytest.mark.parametrize("shape", [(300, 250), (2, 250, 150), (130, 600), (20, 30)])
 def test_triangles_of_large_matrices(shape):
     x = np.arange(1, np.prod(shape) + 1).reshape(shape)
     for k in (-1000, -70, -1, 0, 3, 64, 1000):
@@ -273,8 +273,10 @@ def test_long_joins_are_shared_between_threads(monkeypatch):
     uneven = [np.ones((7, k)) for k in (0, 2, 1)]
     monkeypatch.setattr(join, "MANY", 0)
     monkeypatch.setattr(threads, "_count", [3])
-    for axis in (1, 2):
+    for axis in (0, 1, 2):
         np.testing.assert_array_equal(join._cat_forward(parts, axis), np.concatenate(parts, axis))
+        np.testing.assert_array_equal(join._stack_forward(parts, axis), np.stack(parts, axis))
+    assert join._stack_forward([np.float64(1.0), np.float64(2.0)], 0).shape == (2,)
     np.testing.assert_array_equal(join._cat_forward(uneven, 1), np.concatenate(uneven, 1))
     assert join._cat_forward([np.zeros((0, 3))] * 2, 1).shape == (0, 6)
 

@@ -17,7 +17,7 @@ import numpy as np
 __all__ = ["ENOUGH", "MANY", "flat", "in_parts", "mapped", "moves", "rows", "scans"]
 
 ENOUGH = 1 << 16  # elements from which a kernel pays for its start
-MANY = 1 << 20  # elements from which copying them pays for a second thread
+MANY = 1 << 19  # elements from which copying them pays for a second thread
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 

@@ -11,6 +11,7 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ShapeError
 from ._coerce import as_tensor, one_dim
+from ._kernels import moves
 from .shape import reshape
 
 if TYPE_CHECKING:
@@ -51,24 +52,14 @@ _trace: Primitive = Primitive(
     [lambda g, x_shape: _diagonal_back(EXPAND(g.reshape((1,)), (min(x_shape),)), 0, 0, 1, x_shape)],
     linear=True,
 )
-STEP = 64  # rows of a large matrix that are cut off together: only a square of this size needs a mask
 
 
 def _triangle(x: Any, k: int, lower: bool) -> Any:
     """Return the elements of matrices up to the diagonal `k`, or from it on, and zeros elsewhere."""
-    cut = np.tril if lower else np.triu
-    if x.size < STEP * STEP * 4:
-        return cut(x, k)
-    n, m = x.shape[-2:]
-    out = np.empty(x.shape, x.dtype)
-    for first in range(0, n, STEP):
-        last = min(first + STEP, n)
-        a, z = (min(max(row + k + lower, 0), m) for row in (first, last - 1))  # between them rows differ
-        rows, to = x[..., first:last, :], out[..., first:last, :]
-        to[..., :a] = rows[..., :a] if lower else 0
-        to[..., a:z] = cut(rows[..., a:z], first + k - a)
-        to[..., z:] = 0 if lower else rows[..., z:]
-    return out
+    kernels = moves(x.size) if x.flags.c_contiguous and x.itemsize in (4, 8) and x.flags.writeable else None
+    if kernels is not None:
+        return kernels.triangle(x, k, lower)
+    return np.tril(x, k) if lower else np.triu(x, k)
 
 
 _tril: Primitive = Primitive("tril", lambda x, k: _triangle(x, k, True), [lambda g, k: _tril(g, k)], linear=True)

@@ -44,9 +44,23 @@ def _cat_rule(g: Any, i: int, shapes: tuple[tuple[int, ...], ...], axis: int) ->
     return g[piece(axis, slice(start, start + own[axis]))]
 
 
+def _piled(xs: Any) -> Any:
+    """Return arrays of one shape, not 0-d, along a new first axis, every thread copying its part of each."""
+    out = np.empty((len(xs), *xs[0].shape), xs[0].dtype)
+
+    def copy(i: int, j: int) -> None:
+        for to, x in zip(out, xs, strict=True):
+            to[i:j] = x[i:j]
+
+    in_parts(copy, len(xs[0]))
+    return out
+
+
 def _cat_forward(xs: Any, axis: int) -> Any:
-    if axis > 0 and xs[0].size * len(xs) >= MANY and all([x.shape == xs[0].shape for x in xs]):
+    if xs[0].size * len(xs) >= MANY and all([x.shape == xs[0].shape for x in xs]):
         shape = xs[0].shape
+        if axis == 0:
+            return _piled(xs).reshape(-1, *shape[1:])
         out = np.empty((*shape[:axis], len(xs) * shape[axis], *shape[axis + 1 :]), xs[0].dtype)
         in_parts(lambda i, j: np.concatenate([x[i:j] for x in xs], axis, out=out[i:j]), shape[0])
         return out
@@ -61,6 +75,8 @@ _cat: Primitive = Primitive("cat", _cat_forward, [_cat_rule], arity=-1, linear=T
 
 def _stack_forward(xs: Any, axis: int) -> Any:
     shape = xs[0].shape
+    if axis == 0 and shape and xs[0].size * len(xs) >= MANY:
+        return _piled(xs)
     if axis == 0:  # rows one after the other: several times faster than np.stack on small arrays
         out = np.empty((len(xs), *shape), xs[0].dtype)
         for k, x in enumerate(xs):

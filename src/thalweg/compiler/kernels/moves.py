@@ -18,7 +18,7 @@ from ...ops._kernels import flat
 from ..threads import share_parts
 from .jit import kernel
 
-__all__ = ["add_along", "add_rows", "gather", "positions", "rows", "within"]
+__all__ = ["add_along", "add_rows", "gather", "positions", "rows", "triangle", "within"]
 
 _WORDS = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}  # moving needs no arithmetic, so the size of an element decides
 PIECE = 1024  # places that are worked on at a time
@@ -193,6 +193,29 @@ def _index(index: Any) -> Any:
 
 def _stripes(x: Any) -> int:
     return int(x.shape[0] * ((x.shape[2] + WIDE - 1) // WIDE))
+
+
+@kernel()
+def _triangle(x: Any, n: int, k: int, lower: bool, out: Any, start: int, stop: int) -> None:
+    m = x.shape[1]
+    for r in range(start, stop):
+        cut = min(max(r % n + k + lower, 0), m)  # where the part that is kept ends, or begins
+        row, to = x[r], out[r]
+        if lower:
+            to[:cut] = row[:cut]
+            to[cut:] = 0
+        else:
+            to[:cut] = 0
+            to[cut:] = row[cut:]
+
+
+def triangle(x: Any, k: int, lower: bool) -> Any:
+    """Return the elements of contiguous matrices up to the diagonal `k`, or from it on, and zeros elsewhere."""
+    words = x.view(_WORDS[x.itemsize]).reshape(-1, x.shape[-1])
+    out = np.empty(x.shape, x.dtype)
+    given = words, x.shape[-2], k, lower, out.view(words.dtype).reshape(words.shape)
+    share_parts(lambda i, j: _triangle(*given, i, j), len(words), _INDEXED * x.size)
+    return out
 
 
 def gather(x: Any, index: Any, axis: int, negative: bool) -> Any:
