@@ -820,3 +820,37 @@ def test_gradients_are_clipped_by_their_norm_without_numpy(wide: int, kind: floa
             found.append([np.array([float(pair[k]) for pair in out[1:]]) for k in (0, 1)])
     for eager, fast in zip(*found, strict=True):
         np.testing.assert_allclose(fast, eager, rtol=1e-11)
+
+
+@pytest.mark.parametrize("hold", ["tensor", "array", "view", "nothing"])
+def test_a_gradient_that_somebody_holds_stays_as_it_is(hold: str, as_python: None) -> None:
+    rng = np.random.default_rng(0)
+    w = tw.tensor(rng.standard_normal((90, 60)), requires_grad=True)
+
+    @tw.compile
+    def step(x: Any) -> Any:
+        w.grad = None
+        loss = (x @ w).tanh().sum()
+        loss.backward()
+        return loss
+
+    def gradient(x: Any) -> Any:
+        return x.T @ (1 - np.tanh(x @ w.detach().numpy()) ** 2)
+
+    xs = rng.standard_normal((5, 20, 90))
+    held = []
+    for x in xs:
+        step(x)
+        np.testing.assert_allclose(w.grad.numpy(), gradient(x), rtol=1e-10)
+        w.grad.mul_(1.0)
+        held.append({"tensor": w.grad, "array": w.grad.numpy(), "view": w.grad[2:], "nothing": None}[hold])
+    if hold != "nothing":
+        for one, x in zip(held, xs, strict=True):
+            kept = one if hold == "array" else one.numpy()
+            np.testing.assert_allclose(kept, gradient(x)[2:] if hold == "view" else gradient(x), rtol=1e-10)
+    before = w.grad._data.__array_interface__["data"]
+    del held[:]
+    step(xs[0])
+    step(xs[1])
+    if hold == "nothing":  # the same memory again
+        assert w.grad._data.__array_interface__["data"] == before

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Loop", "Other", "Product", "nothing", "special_kernel", "trial"]
 
-_PAYS = 1 << 16  # elements of a loop from which a second thread pays
+_PAYS = 1 << 18  # additions of a loop, or as much, from which a second thread pays
 _PRODUCT_PAYS = 1 << 22  # multiplications of a product from which a second thread pays
 
 
@@ -63,7 +63,7 @@ class Loop:
         self.nest = nest
         self.roots = nest.roots
         self.extent = nest.extent
-        self.threads = nest.splits and nest.size >= _PAYS
+        self.threads = nest.splits and nest.work >= _PAYS
 
     def __call__(self, registers: list[Any]) -> None:
         """Run on the arrays in their registers."""
@@ -80,16 +80,17 @@ class Product:
 
     __slots__ = ("a", "b", "op", "out", "threads", "turned", "work")
 
-    def __init__(self, a: int, b: int, out: Array, turned: bool, work: int, op: Operation) -> None:
+    def __init__(
+        self, a: int, b: int, out: int, shape: tuple[int, ...], turned: bool, work: int, op: Operation
+    ) -> None:
         self.a, self.b, self.out, self.turned, self.op, self.work = a, b, out, turned, op, work
-        self.threads = out.ndim == 2 and work >= _PRODUCT_PAYS
+        self.threads = len(shape) == 2 and work >= _PRODUCT_PAYS
 
     def __call__(self, registers: list[Any]) -> None:
         """Run on the arrays in their registers."""
-        x, y = registers[self.a], registers[self.b]
+        x, y, out = registers[self.a], registers[self.b], registers[self.out]
         if self.turned:
-            x, y = y.T, x.T
-        out = self.out
+            x, y, out = y.T, x.T, out.T
         if self.threads and out.shape[0] > out.shape[1]:
             run_parts(lambda first, last: np.matmul(x[first:last], y, out=out[first:last]), out.shape[0])
         elif self.threads:  # BLAS rearranges the whole factor that is not divided: let it be the smaller one

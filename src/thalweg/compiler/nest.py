@@ -30,6 +30,13 @@ class Operand:
     strides: tuple[int, ...]
 
 
+_SERIES = {
+    "exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "tanh", "sigmoid", "softplus", "erf", "erfc", "gelu", "pow", "sin", "cos", "tan",
+    "logaddexp", "lgamma", "digamma", "asin", "acos", "atan", "sinh", "cosh",
+}  # fmt: skip
+_SLOW = 8  # additions that take as long as one of these
+
+
 @dataclass
 class Nest:
     """The source of one kernel: its arguments are flat arrays in the order of `roots`, then the range of the first loop."""
@@ -41,6 +48,7 @@ class Nest:
     extent: int  # of the first loop
     splits: bool  # whether parts of the first loop may run side by side
     size: int  # elements of the whole loop
+    work: int  # additions, about, that the loop takes as long as
     name: str = ""
 
     def text(self, name: str) -> str:
@@ -165,7 +173,8 @@ class _NestWriter:
         splits = self.depth > 0 and all(self.strides[t.op.outputs[0]][0] for t in self.totals)
         extent = self.sizes[0] if self.depth else 1
         notes = [repr(op) for op in self.operations]
-        return Nest(notes, "\n".join(lines), self.roots, [dtypes[r] for r in self.roots], extent, splits, size)
+        work = size * (1 + _SLOW * sum(op.primitive.name in _SERIES for op in self.operations))
+        return Nest(notes, "\n".join(lines), self.roots, [dtypes[r] for r in self.roots], extent, splits, size, work)
 
     # Around the loops
 

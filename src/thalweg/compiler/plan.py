@@ -6,6 +6,7 @@ an optimizer's result is computed straight into its tensor where nobody reads th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +66,8 @@ class Plan:
         self.last_use = self.lives(ordered)
         self.free: dict[tuple[int, Any], list[Array]] = {}
         self.pinned = {v for v in self.program.wanted()}
+        self.lendable = self.to_lend()
+        self.lent: list[Lent] = []
         self.bind_inputs()
         self.kernels_at: list[tuple[int, Nest]] = []  # which items are loops
         self.ready = False
@@ -178,8 +181,20 @@ class Plan:
             found.setdefault(position, []).append(value)
         return found
 
+    def to_lend(self) -> set[Value]:
+        """Return the gradients whose own memory may be left in ``.grad``, where the next run finds it or takes other."""
+        written = [w.value for w in self.program.writes if w.value is not None]
+        grads = [w.value for w in self.program.writes if w.kind == "grad" and w.value is not None]
+        if self.program.of_kind("grad"):
+            return set()
+        return {v for v in grads if written.count(v) == 1 and v not in self.program.results}
+
     def buffer(self, value: Value, order: tuple[int, ...]) -> Array:
         """Return memory for a value: freed memory of the same size if there is some."""
+        if value in self.lendable and order == tuple(range(len(order))):
+            own = np.empty(value.shape, value.dtype)
+            self.flats[id(own)] = own.reshape(-1)
+            return own
         waiting = self.free.get((value.size, value.dtype))
         flat = waiting.pop() if waiting else np.empty(max(value.size, 1), value.dtype)[: value.size]
         shaped = flat.reshape(tuple(value.shape[k] for k in order)).transpose(np.argsort(order).tolist())
@@ -311,12 +326,12 @@ class Plan:
         a, b = self.register_of[x], self.register_of[y]
         if len(out.shape) == 2 and self.turned(out):
             array = self.buffer(out, (1, 0))
-            self.root(out, array)
-            self.items.append(Product(a, b, array.T, True, out.size * x.shape[-1], op))
+            root = self.root(out, array)
+            self.items.append(Product(a, b, root.register, out.shape, True, out.size * x.shape[-1], op))
         else:
             array = self.buffer(out, tuple(range(len(out.shape))))
-            self.root(out, array)
-            self.items.append(Product(a, b, array, False, out.size * x.shape[-1], op))
+            root = self.root(out, array)
+            self.items.append(Product(a, b, root.register, out.shape, False, out.size * x.shape[-1], op))
         return True
 
     def turned(self, value: Value) -> bool:
@@ -389,6 +404,8 @@ class Plan:
                     self.given_back.append((self.register_of[write.value], write.source))
             elif write.value is None:
                 self.left.append((-1, write.source))
+            elif write.value in self.lendable and self.lends(write.value):
+                self.lent.append(Lent(self.roots[write.value], write.source))
             else:
                 self.left.append((self.register_of[write.value], write.source))
         if self.fallbacks:
@@ -406,6 +423,12 @@ class Plan:
             0,
             f"{loops} fused loops, {products} products in BLAS, {own} convolutions, poolings and losses in their kernels",
         )
+
+    def lends(self, value: Value) -> bool:
+        """Return whether a gradient lies in a buffer of its own, row by row."""
+        root = self.roots[value]
+        array = self.registers[root.register]
+        return self.register_of[value] == root.register and id(array) in self.flats and array.base is None
 
     def bind(self, root: Root, array: Array) -> None:
         """Put an array into the registers of a root: itself, its flat form, its views."""
@@ -433,6 +456,8 @@ class Plan:
             self.bind(root, data)
         for root, given in self.grads:
             self.bind(root, contiguous(given.source._grad._data))
+        for lent in self.lent:
+            lent.take_back(self)
         registers = self.registers
         token = silence()
         blas = blas_threads(1)
@@ -446,6 +471,8 @@ class Plan:
         results = [np.array(registers[r]) for r in self.results]
         for register, tensor in self.left:
             tensor._grad = None if register < 0 else TensorBase._wrap(np.array(registers[register]))
+        for lent in self.lent:
+            lent.lend(self)
         back = [(np.array(registers[register]), arrays[k]) for register, k in self.given_back]
         for value, array in back:
             np.copyto(array, value)
@@ -458,6 +485,34 @@ class Plan:
         for tensor in self.written:
             bump(tensor)
         return results
+
+
+class Lent:
+    """A gradient that lies in the plan's own memory and is left in ``.grad`` without a copy.
+
+    When the next run begins, and anybody but that ``.grad`` still sees the memory, the run takes other memory.
+    """
+
+    __slots__ = ("root", "seen", "tensor")
+
+    def __init__(self, root: Root, tensor: TensorBase) -> None:
+        self.root = root
+        self.tensor = tensor
+        self.seen = 0  # references to the array before it was lent
+
+    def lend(self, plan: Plan) -> None:
+        """Leave it in ``.grad``."""
+        array = plan.registers[self.root.register]
+        self.seen = sys.getrefcount(array)
+        self.tensor._grad = TensorBase._wrap(array)
+
+    def take_back(self, plan: Plan) -> None:
+        """See to it that the gradient's memory is the plan's alone."""
+        array = plan.registers[self.root.register]
+        grad = self.tensor._grad
+        ours = grad is not None and grad._data is array and sys.getrefcount(grad) == 3  # .grad, `grad`, the argument
+        if self.seen and sys.getrefcount(array) > self.seen + ours:
+            plan.bind(self.root, np.empty(array.shape, array.dtype))
 
 
 def _sorted(nodes: list[Node]) -> list[Node]:
