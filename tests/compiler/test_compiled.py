@@ -854,3 +854,21 @@ def test_a_gradient_that_somebody_holds_stays_as_it_is(hold: str, as_python: Non
     step(xs[1])
     if hold == "nothing":  # the same memory again
         assert w.grad._data.__array_interface__["data"] == before
+
+
+def test_a_setting_that_was_off_is_named(as_python: None) -> None:
+    w = tw.zeros(3, 1, requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.1)
+
+    @tw.compile
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = ((x @ w - y) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    with pytest.raises(ArgumentError, match=r"weight_decay was 0 in the capture.*make the optimizer with another"):
+        step.sweep(X, Y, order=ORDER, weight_decay=[0.1, 0.2])
+    with pytest.raises(ArgumentError, match=r"warmup is no setting that the function uses; there are: lr\.$"):
+        step.loop(X, Y, order=ORDER, warmup=3.0)

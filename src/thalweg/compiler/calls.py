@@ -85,7 +85,14 @@ def _places(version: Version, name: str, who: str) -> list[int]:
     found = [k for k, given in enumerate(version.settings) if given.source[1] == name]
     if not found:
         known = ", ".join(sorted({i.source[1] for i in version.settings})) or "none"
-        raise ArgumentError(f"{who}: {name} is no setting that the function uses; there are: {known}.")
+        values = [given.source[0].get(name) for given in version.settings]
+        off = any(type(v) in (int, float) and v == 0 for v in values)
+        why = (
+            f" {name} was 0 in the capture, which leaves its part of the rule out: make the optimizer with another."
+            if off
+            else ""
+        )
+        raise ArgumentError(f"{who}: {name} is no setting that the function uses; there are: {known}.{why}")
     return found
 
 
