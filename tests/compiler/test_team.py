@@ -63,6 +63,38 @@ def test_an_interrupt_lets_the_helpers_go(team: Team) -> None:
     assert not team.free.locked()
 
 
+def test_what_a_helper_raises_is_raised_by_the_caller_whatever_it_is(team: Team) -> None:
+    raised = 0
+    for _ in range(200):
+        begun = threading.Barrier(3, timeout=30)
+
+        def leaves(first: int, last: int, begun: threading.Barrier = begun) -> None:
+            begun.wait()  # each of the three has a part
+            if threading.current_thread() is not threading.main_thread():
+                raise SystemExit
+
+        with pytest.raises(SystemExit):
+            team.run(leaves, 3, 3)
+        raised += 1
+    seen: list[int] = []
+    team.run(lambda first, last: seen.extend(range(first, last)), 9, 9)
+    assert (raised, sorted(seen)) == (200, list(range(9)))
+
+
+def test_helpers_are_kept_off_the_callers_processor(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    placed: list[set[int]] = []
+    here = [4]
+    monkeypatch.setattr(module.os, "sched_setaffinity", lambda thread, cpus: placed.append(set(cpus)), raising=False)
+    monkeypatch.setattr(team, "processor", lambda: here[0])
+    monkeypatch.setattr(team, "allowed", {3, 4})
+    monkeypatch.setattr(team, "avoided", -1)
+    for at in (4, 4, 3, 3, 4):
+        here[0] = at
+        team.run(lambda first, last: None, 3, 3)
+    helpers = team.size - 1
+    assert placed == [{3}] * helpers + [{4}] * helpers + [{3}] * helpers
+
+
 def test_work_within_work_is_done_by_who_asks(team: Team) -> None:
     done = np.zeros(6, np.int64)
 

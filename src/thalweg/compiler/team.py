@@ -124,8 +124,10 @@ class Team:
             if not job.errors:
                 try:
                     job.work(job.count * part // job.parts, job.count * (part + 1) // job.parts)
-                except Exception as error:  # noqa: BLE001  (raised again by the caller)
-                    job.errors.append(error)
+                except BaseException as error:
+                    if k == 0 and not isinstance(error, Exception):
+                        raise
+                    job.errors.append(error)  # raised again by the caller; a helper that went would be waited for
             self.done[k] += 1
 
     def help(self, k: int) -> None:
