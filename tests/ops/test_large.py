@@ -281,6 +281,24 @@ def test_long_joins_are_shared_between_threads(monkeypatch):
     assert join._cat_forward([np.zeros((0, 3))] * 2, 1).shape == (0, 6)
 
 
+def test_sums_of_large_gradients_are_shared_between_threads(monkeypatch):
+    from thalweg.compiler import threads
+    from thalweg.core import engine
+
+    monkeypatch.setattr(engine, "_MANY", 0)
+    monkeypatch.setattr(threads, "_count", [3])
+    x = tw.tensor(marked((7, 3), np.float64), requires_grad=True)
+    other = tw.tensor(marked((7, 3), np.float64).T.copy()).t()
+    kept = tw.ones(7, 3, dtype=tw.float64)
+    held = []
+    y = x * 1.0
+    y.register_hook(held.append)
+    (y * other + 2.0 * y + y * y + y.sum() * kept).backward(kept)
+    np.testing.assert_allclose(x.grad.numpy(), other.numpy() + 2 + 2 * x.detach().numpy() + 21)
+    np.testing.assert_array_equal(held[0].numpy(), x.grad.numpy())
+    assert (kept.numpy() == 1).all()
+
+
 def gelu_tanh(x):
     return tw.nn.functional.gelu(x, approximate="tanh")
 

@@ -8,7 +8,7 @@ beforehand, nothing recurses, and two runs add in the same order.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -23,6 +23,10 @@ __all__ = ["backward", "backward_pass", "reaching", "seed_for"]
 
 _ndarray = np.ndarray
 _alone: list[int] = []  # the references to a gradient at its leaf when nobody else can see it: see measure()
+
+_MANY = 1 << 19  # elements from which a sum pays for a second thread
+large_sum: Callable[[Any, Any, bool], Any] | None = None
+"""The sum of two large gradients, in the memory of the first where that may be; from a room that knows threads."""
 
 
 def seed_for(root: TensorBase, gradient: Any, who: str = "backward") -> Any:
@@ -188,11 +192,15 @@ class _Walk:
             heappush(self.heap, order)
         else:
             present = entry[1]
-            if entry[2] and type(present) is np.ndarray:
+            if type(present) is not np.ndarray:
+                entry[1] = present + gradient
+            elif present.size >= _MANY and large_sum is not None:
+                entry[1] = large_sum(present, gradient, entry[2])
+            elif entry[2]:
                 np.add(present, gradient, out=present)
             else:
                 entry[1] = present + gradient
-                entry[2] = True
+            entry[2] = True
 
     def give_output(self, output: Output, gradient: Any) -> None:
         """Let the gradient of one output wait at its node for the others."""

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core import engine
+
 __all__ = ["ENOUGH", "MANY", "flat", "in_parts", "mapped", "moves", "rows", "scans"]
 
 ENOUGH = 1 << 16  # elements from which a kernel pays for its start
@@ -91,6 +93,18 @@ def in_parts(work: Callable[[int, int], Any], count: int) -> None:
     from ..compiler.threads import run_parts
 
     run_parts(work, count)
+
+
+def _large_sum(x: Any, y: Any, own: bool) -> Any:
+    """Return the sum of two gradients, every thread adding a part, in x's memory if `own`."""
+    if type(y) is not np.ndarray or not x.ndim or x.shape != y.shape or x.dtype != y.dtype:
+        return np.add(x, y, out=x) if own else x + y
+    out = x if own else np.empty_like(x)
+    in_parts(lambda i, j: np.add(x[i:j], y[i:j], out=out[i:j]), len(x))
+    return out
+
+
+engine.large_sum = _large_sum
 
 
 def _pays(x: Any) -> bool:
