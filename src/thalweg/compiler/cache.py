@@ -34,9 +34,6 @@ from thalweg.compiler.kernels.single import *
 
 
 '''
-_LIBRARY = (  # what generated sources may call
-    "draws.py", "intrinsics.py", "lanes.py", "product.py", "scalar.py", "single.py", "vectors.py",
-)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -75,7 +72,7 @@ def _circumstances() -> bytes:
 
     from .kernels import scalar
 
-    library = b"".join(Path(scalar.__file__).with_name(name).read_bytes() for name in _LIBRARY)
+    library = b"".join(path.read_bytes() for path in sorted(Path(scalar.__file__).parent.glob("*.py")))
     machine = f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
     versions = (sys.version, numba.__version__, llvmlite.__version__, np.__version__)
     return repr((versions, machine)).encode() + library

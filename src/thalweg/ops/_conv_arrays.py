@@ -16,17 +16,8 @@ import numpy as np
 from . import _conv_tables as tables
 
 __all__ = [
-    "Choice",
-    "Settings",
-    "conv",
-    "conv_input",
-    "conv_weight",
-    "kernels",
-    "out_size",
-    "try_conv",
-    "try_input",
-    "try_weight",
-]
+    "Choice", "Settings", "conv", "conv_input", "conv_weight", "kernels", "out_size", "try_conv", "try_input", "try_weight",
+]  # fmt: skip
 
 Settings = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]  # stride, padding, dilation, groups
 
@@ -41,12 +32,12 @@ class Choice:
     `values` and `which` have an element for each window; see ``kernels.conv.correlate`` for `windows`.
     """
 
-    __slots__ = ("dtype", "itemsize", "ndim", "shape", "values", "which", "windows")
+    __slots__ = ("dtype", "itemsize", "shape", "values", "which", "windows")
 
     def __init__(self, values: Any, which: Any, sizes: tuple[int, ...], windows: tuple[Any, Any, int, bool]) -> None:
         self.values, self.which, self.windows = values, which, windows
         self.shape: tuple[int, ...] = (*values.shape[:2], *sizes)
-        self.dtype, self.itemsize, self.ndim = values.dtype, values.itemsize, len(self.shape)
+        self.dtype, self.itemsize = values.dtype, values.itemsize
 
     def given(self) -> tuple[Any, tuple[Any, ...]]:
         """Return the values as one row, and how to fetch from them."""
