@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from typing import Any
 
 import numpy as np
+
+from thalweg.compiler.machine import Function
 
 
 def _namespace() -> dict[str, Any]:
@@ -65,10 +68,28 @@ def load(
     return {name: PythonKernel(space[name], name, text) for name in names}
 
 
+_called: list[Any] = []  # what machine code may call as long as the tests run
+
+
+def _flat(table: int, k: int, dtype: Any) -> Any:
+    """Return the memory whose address is number k of a table."""
+    address = ctypes.c_int64.from_address(table + 8 * k).value
+    return np.frombuffer((ctypes.c_byte * (1 << 30)).from_address(address), dtype) if address else np.empty(0, dtype)
+
+
+def generated(text: str, names: tuple[str, ...]) -> dict[str, int]:
+    """Return the addresses of the functions of a source that machine code calls, which are Python's."""
+    space = _namespace() | {"flat": _flat}
+    exec(compile(text, "<generated>", "exec"), space)
+    found = {name: Function(PythonKernel._quiet(space[name])) for name in names}
+    _called.append(found)
+    return {name: ctypes.cast(function, ctypes.c_void_p).value or 0 for name, function in found.items()}
+
+
 def use(monkeypatch: Any) -> None:
     """Let the compiler run its sources as Python."""
-    from thalweg.compiler import plan, small, whole
+    from thalweg.compiler import items, small, whole
 
     monkeypatch.setattr(small, "load", load)
-    monkeypatch.setattr(plan, "load", load)
+    monkeypatch.setattr(items, "generated", generated)
     monkeypatch.setattr(whole, "load", load)

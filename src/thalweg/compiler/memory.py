@@ -12,18 +12,17 @@ __all__ = ["Root", "contiguous", "empty_in_order", "empty_like_order", "flat_for
 
 
 class Root:
-    """One piece of memory: its register, and the registers of its flat form and of views of it."""
+    """One piece of memory: its register, the registers of views of it, and the tables that hold its address."""
 
-    __slots__ = ("array", "buffer", "flat", "order", "register", "size", "views")
+    __slots__ = ("array", "order", "places", "register", "size", "views")
 
     def __init__(self, register: int, array: Array, order: tuple[int, ...]) -> None:
         self.register = register
         self.array = array  # a prototype: the shape, the type and the strides are right
         self.order = order  # axes from the outermost in memory to the innermost
-        self.flat = -1
         self.views: list[tuple[int, int, Operation]] = []
         self.size = array.size
-        self.buffer: int | None = None
+        self.places: list[tuple[Array, int, int]] = []  # in which table, at which place, from which byte
 
 
 def memory_order(array: Array) -> tuple[int, ...] | None:

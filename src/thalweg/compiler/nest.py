@@ -23,9 +23,9 @@ _EXACT_SUM = 1 << 14  # elements from which a sum in single precision is carried
 
 @dataclass
 class Operand:
-    """Where a value lies: which flat array, from which element, with which strides (in elements, one per axis)."""
+    """Where a value lies: in which memory, from which element, with which strides (in elements, one per axis)."""
 
-    root: int
+    root: Any
     offset: int
     strides: tuple[int, ...]
 
@@ -39,11 +39,11 @@ _SLOW = 8  # additions that take as long as one of these
 
 @dataclass
 class Nest:
-    """The source of one kernel: its arguments are flat arrays in the order of `roots`, then the range of the first loop."""
+    """The source of one kernel, which reads flat arrays in the order of `roots`, over a range of the first loop."""
 
     notes: list[str]  # what it computes
     body: str  # the same for loops that differ only in length or in names
-    roots: list[int]
+    roots: list[Any]
     dtypes: list[np.dtype[Any]]
     extent: int  # of the first loop
     splits: bool  # whether parts of the first loop may run side by side
@@ -52,9 +52,15 @@ class Nest:
     name: str = ""
 
     def text(self, name: str) -> str:
-        """Return the source under a name."""
+        """Return the source of a function of flat arrays."""
         arguments = ", ".join([*(f"m{k}" for k in range(len(self.roots))), "first", "last"])
         return "\n".join([f"def {name}({arguments}):", *(f"    # {x}" for x in self.notes), self.body]) + "\n"
+
+    def entry(self, name: str) -> str:
+        """Return the source of a function of a table of their addresses."""
+        arrays = [f"    m{k} = flat(table, {k}, {suffix(dtype)})" for k, dtype in enumerate(self.dtypes)]
+        notes = [f"    # {x}" for x in self.notes]
+        return "\n".join([f"def {name}(table, first, last):", *notes, *arrays, self.body, "    return 0"]) + "\n"
 
 
 @dataclass
@@ -107,7 +113,7 @@ def write_nest(
     operands = [*reads, *writes, *totals]
     sizes, strides = _collapsed([shape[k] for k in order], [[places[v].strides[k] for k in order] for v in operands])
     by_value = dict(zip(operands, strides, strict=True))
-    roots: list[int] = []
+    roots: list[Any] = []
     for value in operands:
         if places[value].root not in roots:
             roots.append(places[value].root)
@@ -118,7 +124,7 @@ def write_nest(
 class _NestWriter:
     def __init__(
         self, operations: list[Operation], sizes: list[int], strides: dict[Value, list[int]],
-        places: dict[Value, Operand], roots: list[int], reads: list[Value], writes: list[Value],
+        places: dict[Value, Operand], roots: list[Any], reads: list[Value], writes: list[Value],
     ) -> None:  # fmt: skip
         self.operations = operations
         self.sizes = sizes
@@ -164,7 +170,7 @@ class _NestWriter:
     def write(self) -> Nest:
         body = self.body()
         lines = [f"    {x}" for x in [*self.before(), *body, *self.after()]]
-        dtypes: dict[int, Any] = {}
+        dtypes: dict[Any, Any] = {}
         for value in self.strides:
             dtypes.setdefault(self.places[value].root, value.dtype)
         size = 1

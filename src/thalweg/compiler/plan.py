@@ -17,10 +17,9 @@ from ..core.modes import restore, silence
 from ..core.moves import EXPAND
 from ..core.tensor import TensorBase
 from ..errors import CaptureError
-from .cache import load
 from .fuse import Node, group, is_reduction, outside_use, reduced_axes
-from .items import Loop, Other, Product, nothing, special_kernel, trial
-from .memory import Root, contiguous, empty_in_order, empty_like_order, flat_form, memory_order, probe
+from .items import Call, Loop, Loss, Matmul, Other, Product, lists, trial
+from .memory import Root, contiguous, empty_in_order, empty_like_order, memory_order, probe
 from .nest import Nest, Operand, write_nest
 from .passes import eliminate_dead, merge_equal
 from .program import Array, Input, Operation, Program, Value
@@ -29,7 +28,6 @@ from .threads import blas_threads
 __all__ = ["Plan"]
 
 _OWN_KERNELS = {
-    "nll_loss", "nll_loss_back",
     "convolution", "convolution_input", "convolution_weight", "max_pool2d", "max_pool3d", "pool_put", "pool_take", "avg_pool2d",
     "avg_pool3d", "avg_pool_back", "pool_places", "convolution_max_pool", "convolution_input_pool_put",
     "convolution_weight_pool_put",
@@ -41,7 +39,6 @@ class Plan:
 
     def __init__(self, program: Program, strict: bool = False) -> None:
         self.program = merge_equal(eliminate_dead(program))
-        self.roots_by_flat: dict[int, Root] = {}
         self.flats: dict[int, Array] = {}
         self.kept: list[Array] = []
         self.notes: list[str] = []
@@ -50,10 +47,12 @@ class Plan:
         self.roots: dict[Value, Root] = {}
         self.register_of: dict[Value, int] = {}
         self.prototypes: dict[Value, Array] = {}
-        self.items: list[Callable[[list[Any]], None]] = []
+        self.items: list[Call | Matmul | Other] = []
+        self.steps: list[Callable[[list[Any]], None]] = []  # what runs: lists of calls, and what comes between
         self.nests: list[Nest] = []
         self.named: dict[str, str] = {}  # equal loops share one function
-        self.texts: list[str] = []
+        self.texts: list[str] = []  # of the loops, as functions of a table
+        self.inner: list[str] = []  # the same as functions of arrays
         self.fallbacks: list[str] = []
         self.tensors: list[tuple[Root, Input]] = []
         self.arguments: list[tuple[Root, int]] = []
@@ -69,7 +68,6 @@ class Plan:
         self.lendable = self.to_lend()
         self.lent: list[Lent] = []
         self.bind_inputs()
-        self.kernels_at: list[tuple[int, Nest]] = []  # which items are loops
         self.ready = False
         for position, node in enumerate(ordered):
             self.place(node)
@@ -243,25 +241,19 @@ class Plan:
             self.registers[register] = op.primitive.forward(self.registers[self.register_of[x]], *op.params)
         return True
 
-    def flat(self, root: Root) -> int:
-        """Return the register of the flat form of a root."""
-        if root.flat < 0:
-            root.flat = self.register(None)
-            self.roots_by_flat[root.flat] = root
-            array = self.registers[root.register]
-            if array is not None:
-                self.registers[root.flat] = flat_form(array, root.order)
-        return root.flat
+    def location(self, value: Value) -> tuple[Root, int]:
+        """Return in which memory a value begins, and at which byte."""
+        root = self.roots[value]
+        base = root.array.__array_interface__["data"][0]
+        return root, self.prototypes[value].__array_interface__["data"][0] - base
 
     def operand(self, value: Value, shape: tuple[int, ...], view: Array | None = None) -> Operand:
         """Return where a value lies, with a stride for each axis of `shape`."""
-        root = self.roots[value]
         array = self.prototypes[value] if view is None else view
         spread = np.broadcast_to(array, shape)
+        root, offset = self.location(value)
         width = array.dtype.itemsize
-        base = root.array.__array_interface__["data"][0]
-        offset = (array.__array_interface__["data"][0] - base) // width
-        return Operand(self.flat(root), offset, tuple(s // width for s in spread.strides))
+        return Operand(root, offset // width, tuple(s // width for s in spread.strides))
 
     def place_loop(self, node: Node) -> None:
         """Write the kernel of a fused group."""
@@ -296,11 +288,11 @@ class Plan:
         known = self.named.get(nest.body)
         if known is None:
             known = self.named[nest.body] = f"loop{len(self.named) + 1}"
-            self.texts.append(nest.text(known))
+            self.texts.append(nest.entry(known))
+            self.inner.append(nest.text(known))
         nest.name = known
         self.nests.append(nest)
-        self.kernels_at.append((len(self.items), nest))
-        self.items.append(nothing)
+        self.items.append(Loop(self, nest))
 
     def loop_order(self, node: Node) -> tuple[int, ...]:
         """Return the order of axes in which most of the memory of a loop lies."""
@@ -323,15 +315,9 @@ class Plan:
         out = op.outputs[0]
         if not isinstance(x, Value) or not isinstance(y, Value) or out.shape == ():
             return False
-        a, b = self.register_of[x], self.register_of[y]
-        if len(out.shape) == 2 and self.turned(out):
-            array = self.buffer(out, (1, 0))
-            root = self.root(out, array)
-            self.items.append(Product(a, b, root.register, out.shape, True, out.size * x.shape[-1], op))
-        else:
-            array = self.buffer(out, tuple(range(len(out.shape))))
-            root = self.root(out, array)
-            self.items.append(Product(a, b, root.register, out.shape, False, out.size * x.shape[-1], op))
+        turned = len(out.shape) == 2 and self.turned(out)
+        self.root(out, self.buffer(out, (1, 0) if turned else tuple(range(len(out.shape)))))
+        self.items.append(Product(self, op) if Product.fits(self, op) else Matmul(self, op))
         return True
 
     def turned(self, value: Value) -> bool:
@@ -353,12 +339,12 @@ class Plan:
     def place_other(self, op: Operation) -> None:
         """Run an operation with its own forward, and give its results places."""
         name = op.primitive.name
-        special = special_kernel(op)
-        if (
-            (name not in _OWN_KERNELS or (name.startswith("nll") and special is None))
-            and not op.draws
-            and op.primitive.forward is not EXPAND.forward
-        ):
+        if Loss.fits(op):
+            out = op.outputs[0]
+            self.root(out, self.buffer(out, tuple(range(len(out.shape)))))
+            self.items.append(Loss(self, op))
+            return
+        if name not in _OWN_KERNELS and not op.draws and op.primitive.forward is not EXPAND.forward:
             if self.strict:
                 raise CaptureError(f"compile: {name} has no kernel, and strict=True refuses NumPy (at {op.line}).")
             self.fallbacks.append(name)
@@ -369,21 +355,15 @@ class Plan:
         for value, out in zip(op.outputs, outs, strict=True):
             order = memory_order(out) or tuple(range(out.ndim))
             roots.append(self.root(value, empty_in_order(value.shape, order, value.dtype), False))
-        inputs = [self.register_of[x] if isinstance(x, Value) else None for x in op.inputs]
-        numbers = [None if isinstance(x, Value) else x for x in op.inputs]
-        self.items.append(Other(self, op, inputs, numbers, roots, special))
+        self.items.append(Other(self, op, roots))
 
     # Ready to run
 
     def prepare(self) -> None:
-        """Compile the loops, unless that was done, and put them among the items."""
-        if self.ready:
-            return
-        made = load(self.source, tuple(self.named.values())) if self.kernels_at else {}
-        for at, nest in self.kernels_at:
-            self.items[at] = Loop(made[nest.name], nest)
-            made[nest.name].prepare(nest.dtypes)
-        self.ready = True
+        """Compile what runs, unless that was done."""
+        if not self.ready:
+            self.steps[:] = lists(self.items, self.source, tuple(self.named.values()))
+            self.ready = True
 
     def finish(self) -> None:
         """Note what is returned, copied and written."""
@@ -417,8 +397,8 @@ class Plan:
             if len(self.nests) == len(self.named)
             else f"{len(self.nests)} ({len(self.named)} different)"
         )
-        products = sum(isinstance(i, Product) for i in self.items)
-        own = sum(isinstance(i, Other) and i.op.primitive.name in _OWN_KERNELS for i in self.items)
+        products = sum(isinstance(i, Product | Matmul) for i in self.items)
+        own = sum(isinstance(i, Loss) or (isinstance(i, Other) and i.op.primitive.name in _OWN_KERNELS) for i in self.items)
         self.notes.insert(
             0,
             f"{loops} fused loops, {products} products in BLAS, {own} convolutions, poolings and losses in their kernels",
@@ -436,8 +416,10 @@ class Plan:
         if registers[root.register] is array:
             return
         registers[root.register] = array
-        if root.flat >= 0:
-            registers[root.flat] = flat_form(array, root.order)
+        if root.places:
+            address = array.ctypes.data
+            for table, k, offset in root.places:
+                table[k] = address + offset
         for register, source, op in root.views:
             registers[register] = op.primitive.forward(registers[source], *op.params)
 
@@ -462,8 +444,8 @@ class Plan:
         token = silence()
         blas = blas_threads(1)
         try:
-            for item in self.items:
-                item(registers)
+            for step in self.steps:
+                step(registers)
         finally:
             if blas > 1:
                 blas_threads(blas)

@@ -2,7 +2,8 @@
 
 Waking a thread that sleeps takes from twenty to several hundred microseconds, which is as long as many kernels run. A
 helper of a team therefore looks for new work for about a millisecond before it sleeps, without the interpreter's
-lock. Work is divided into parts, and whoever is free takes the next, so a helper that is late only does less.
+lock. Work is divided into parts, and whoever is free takes the next, so a helper that is late only does less. Work is a
+Python function, or a list of calls of machine code, which helpers do without coming back to Python in between.
 
 Where the team has a thread for every processor, helpers are kept off the one that the caller is on. The system likes to
 wake a thread beside the one that woke it, and two threads that compute on one processor take turns for milliseconds
@@ -21,7 +22,13 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Team", "team_of"]
+from .machine import kernel
+
+__all__ = ["HEAD", "ITEM", "Calls", "Team", "team_of"]
+
+# How a list of calls lies in memory (kernels/native.py has them too): its length and its start, then for each call the
+# function, the table, how far it goes, in how many parts of what size; and on cache lines of their own what is taken and done.
+HEAD, ITEM = 8, 24
 
 _LOOKS = 1 << 20  # about a millisecond
 _DELAY = 1 << 13
@@ -50,21 +57,48 @@ def _processor() -> Callable[[], int] | None:
         return None
 
 
+def _offer() -> int:
+    """Return the address of the function that offers the processor to other threads, or 0."""
+    try:
+        return ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value or 0
+    except (OSError, AttributeError, TypeError):
+        return 0
+
+
 _NOTHING = _Job(lambda first, last: None, 0, 0)
+
+
+class Calls:
+    """A list of calls in memory, as the machine code of kernels/native.py reads it; whoever makes it fills it."""
+
+    __slots__ = ("count", "memory", "table")
+
+    def __init__(self, memory: Any, count: int) -> None:
+        self.memory = memory
+        self.count = count
+        self.table = np.array([0, memory.ctypes.data, 0])
+
+    def alone(self, start: int) -> int:
+        """Make the calls from `start` on without helpers; return where it ended."""
+        return kernel("native", "lead")(self.table.ctypes.data, start, 0)
 
 
 class Team:
     """The calling thread and its helpers."""
 
     def __init__(self, helpers: int) -> None:
-        from .kernels import signals
-
-        self.signals: Any = signals
+        self.lead, self.rest = kernel("native", "lead"), kernel("native", "rest")
+        self.tell, self.reached = kernel("native", "tell"), kernel("native", "reached")
         self.size = helpers + 1
         self.pid = os.getpid()
         self.free = threading.Lock()  # held by the thread whose work is being done
-        self.calls = np.zeros(8, np.int64)  # the number of the present job
-        self.finished = np.zeros(8 * self.size, np.int64)  # parts done by each, a cache line apart
+        self.number = 0  # of the present job
+        self.board = np.zeros(8, np.int64)  # where helpers see it, and the list of calls if it is one
+        self.board_at = self.board.ctypes.data
+        self.finished = np.zeros(8 * self.size, np.int64)  # parts done by each and the last job seen, a cache line apart
+        self.finished_at = self.finished.ctypes.data
+        self.offer = _offer()
+        self.held: dict[Calls, int] = {}  # lists that a helper may still look at, and the last job of each
         self.done = [0] * self.size
         self.expected = 0
         self.job = _NOTHING
@@ -91,13 +125,12 @@ class Team:
             self.expected += parts
             if self.allowed:
                 self.make_way()
-            self.signals.tell(self.calls, 0, int(self.calls[0]) + 1)
-            for k in range(1, self.size):
-                if self.asleep[k]:
-                    self.doors[k].release()
+            self.number += 1
+            self.tell(self.board_at, self.number, 0)
+            self.wake()
             self.take(job, 0)
-            self.signals.tell(self.finished, 0, self.done[0])
-            while not self.signals.reached(self.finished, self.size, self.expected, _LOOKS):
+            self.finished[0] = self.done[0]
+            while not self.reached(self.finished_at, self.size, self.expected):
                 time.sleep(0)
         except BaseException:  # an interrupt: which parts are done is not known any more
             self.leave()
@@ -107,6 +140,38 @@ class Team:
             self.free.release()
         if job.errors:
             raise job.errors[0]
+
+    def make(self, calls: Calls, start: int) -> int:
+        """Make the calls of a list from `start` on; return at which one it ended, their number if at none."""
+        if self.left or not self.free.acquire(blocking=False):
+            return calls.alone(start)
+        try:
+            if self.allowed:
+                self.make_way()
+            self.wake()
+            self.number += 1
+            self.hold(calls)
+            calls.table[0], calls.table[2] = self.board_at, self.offer
+            ended = self.lead(calls.table.ctypes.data, start, self.number)
+            if ended < calls.count:  # helpers wait for its end
+                self.number += 1
+                self.tell(self.board_at, self.number, 0)
+            return ended
+        finally:
+            self.free.release()
+
+    def hold(self, calls: Calls) -> None:
+        """Keep a list until every helper has seen its last job, or a later one."""
+        if calls not in self.held and len(self.held) > 8:
+            seen = int(self.finished.reshape(-1, 8)[1:, 1].min())
+            self.held = {some: job for some, job in self.held.items() if job > seen}
+        self.held[calls] = self.number
+
+    def wake(self) -> None:
+        """Wake the helpers that sleep."""
+        for k in range(1, self.size):
+            if self.asleep[k]:
+                self.doors[k].release()
 
     def make_way(self) -> None:
         """Keep the helpers off the processor that the caller is on now."""
@@ -132,15 +197,18 @@ class Team:
 
     def help(self, k: int) -> None:
         """Do parts of every job that comes, until the team is left."""
-        seen = 0
+        table = np.array([self.board_at, self.finished_at + 64 * k, _LOOKS, _DELAY, self.offer])
+        at, seen = table.ctypes.data, 0
         while not self.left:
-            if not self.signals.rest(self.finished, 8 * k, self.done[k], self.calls, seen, _LOOKS, _DELAY):
+            job = self.rest(at, seen, self.done[k])
+            if job <= 0:
+                seen = -job
                 self.asleep[k] = True
-                if int(self.calls[0]) == seen and not self.left:
+                if int(self.board[0]) == seen and not self.left:
                     self.doors[k].acquire()
                 self.asleep[k] = False
                 continue
-            seen = int(self.calls[0])
+            seen = job
             self.busy[k] = True
             self.take(self.job, k)
             self.busy[k] = False

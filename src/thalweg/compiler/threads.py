@@ -19,8 +19,8 @@ from ..errors import ArgumentError
 from .team import team_of
 
 __all__ = [
-    "blas_threads", "get_num_threads", "helpers_for", "in_slices", "late_interrupts", "run_parts", "set_num_threads",
-    "share_parts",
+    "blas_threads", "cblas", "get_num_threads", "helpers_for", "in_slices", "late_interrupts", "run_parts",
+    "set_num_threads", "share_parts", "team_of",
 ]  # fmt: skip
 
 
@@ -60,18 +60,35 @@ def set_num_threads(count: int) -> None:
 
 
 @functools.cache
-def _blas() -> tuple[Any, Any] | None:
-    """Return the functions of NumPy's own OpenBLAS that get and set its number of threads."""
+def _blas() -> tuple[Any, Any, tuple[int, int]] | None:
+    """Return the functions of NumPy's own OpenBLAS that get and set its number of threads, and where its products lie."""
     folder = Path(np.__file__).resolve().parent.parent / "numpy.libs"
     for path in sorted(folder.glob("*openblas*")):
         try:
             library = ctypes.CDLL(str(path))
         except OSError:  # pragma: no cover  (a library for another machine)
             continue
-        for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
+        for first, last in (("scipy_", "64_"), ("", "64_"), ("", "")):
             with contextlib.suppress(AttributeError):
-                return getattr(library, name.format("get")), getattr(library, name.format("set"))
+                get, put = (getattr(library, f"{first}openblas_{x}_num_threads{last}") for x in ("get", "set"))
+                return get, put, (_products(library, first) if last else (0, 0))
     return None
+
+
+def _products(library: Any, first: str) -> tuple[int, int]:
+    """Return where products in single and double precision lie, with integers of 64 bits; zeros if they are missing."""
+    try:
+        found = [getattr(library, f"{first}cblas_{kind}gemm64_") for kind in "sd"]
+    except AttributeError:
+        return (0, 0)
+    single, double = (ctypes.cast(f, ctypes.c_void_p).value or 0 for f in found)
+    return single, double
+
+
+def cblas() -> tuple[int, int]:
+    """Return the addresses of the products of NumPy's BLAS in single and double precision, or zeros."""
+    found = _blas()
+    return (0, 0) if found is None else found[2]
 
 
 def blas_threads(count: int) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..ops import embedding, gather, index, nll, random
 from .cache import Kernel, load
-from .items import Other, Product
+from .items import Loop, Loss, Matmul, Other, Product
 from .memory import Root, flat_form
 from .nest import Operand
 from .plan import Plan
@@ -256,23 +256,22 @@ class _Writer:
 
     def operand(self, value: Value) -> tuple[str, Operand]:
         place = self.plan.operand(value, value.shape)
-        return self.name(self.plan.roots_by_flat[place.root]), place
+        return self.name(place.root), place
 
     # Items
 
     def body(self) -> list[str]:
         lines: list[str] = []
-        loops = dict(self.plan.kernels_at)
-        for at, item in enumerate(self.plan.items):
-            nest = loops.get(at)
-            if nest is not None:
+        for item in self.plan.items:
+            if isinstance(item, Loop):
+                nest = item.nest
                 self.work += nest.size
-                roots = [self.name(self.plan.roots_by_flat[r]) for r in nest.roots]
+                roots = [self.name(r) for r in nest.roots]
                 lines.append(f"{nest.name}({', '.join(roots)}, 0, {nest.extent})")
-            elif isinstance(item, Product):
+            elif isinstance(item, Product | Matmul):
                 self.work += item.work
                 lines += self.product(item.op)
-            elif isinstance(item, Other):
+            elif isinstance(item, Loss | Other):
                 lines += self.other(item.op)
         if self.work > _MOST:
             raise NoKernel(f"a step of {self.work} operations on elements, where Python's part no longer counts")
@@ -606,4 +605,4 @@ class _Writer:
                 step.append(f"    x{given.source}[q] = X{given.source}[s, q]")
         during, after = self.ends
         lines += [f"            {x}" for x in [*step, *self.items, *during, *after]]
-        return "\n\n".join(["".join(sorted(self.imports)), *self.plan.texts, "\n".join(lines) + "\n"])
+        return "\n\n".join(["".join(sorted(self.imports)), *self.plan.inner, "\n".join(lines) + "\n"])

@@ -1,4 +1,9 @@
-"""The negative log-likelihood of chosen classes, and its gradient, without arrays in between."""
+"""The negative log-likelihood of chosen classes, and its gradient, without arrays in between.
+
+The tables of both: the result, the matrix or the gradient that comes in, the classes; the numbers of rows and of
+classes, the distances between rows and between classes of the matrix, and between targets; the class to ignore,
+whether the mean is asked for, and the bytes of a number. Both return how many classes are out of range.
+"""
 
 from __future__ import annotations
 
@@ -6,53 +11,68 @@ from typing import Any
 
 import numpy as np
 
-from .jit import kernel
+from .jit import part
+from .native import flat, word
 
-__all__ = ["nll", "nll_back"]
+__all__ = ["ENTRIES", "nll", "nll_back"]
 
 
-@kernel()
-def _nll(x: Any, target: Any, ignore: int, mean: bool) -> Any:
+@part(forceinline=True)
+def _fill(out: Any, each: Any, target: Any, rows: int, classes: int, step: int, ignore: int) -> None:
+    for k in range(rows * classes):
+        out[k] = 0
+    for k in range(rows):
+        if target[k * step] != ignore:
+            out[k * classes + target[k * step]] = each
+
+
+def nll(table: int, first: int, last: int) -> int:
+    """Add up ``-x[k, target[k]]``, or take the mean."""
+    rows, classes, row, column, step, ignore = word(table, 3), word(table, 4), word(table, 5), word(table, 6), word(table, 7), word(table, 8)
+    mean, width = word(table, 9), word(table, 10)
+    target = flat(table, 2, np.int64)
     total, count, bad = 0.0, 0, 0
-    for k in range(target.shape[0]):
-        t = target[k]
+    for k in range(rows):
+        t = target[k * step]
         if t == ignore:
             continue
-        if t < 0 or t >= x.shape[1]:
+        if t < 0 or t >= classes:
             bad += 1
             continue
-        total -= x[k, t]
+        at = k * row + t * column
+        total -= np.float64(flat(table, 1, np.float32)[at]) if width == 4 else flat(table, 1, np.float64)[at]
         count += 1
-    return (total / count if mean else total), bad
-
-
-@kernel()
-def _nll_back(g: Any, target: Any, ignore: int, mean: bool, out: Any) -> int:
-    count, bad = 0, 0
-    for k in range(target.shape[0]):
-        t = target[k]
-        if t != ignore:
-            count += 1
-            if t < 0 or t >= out.shape[1]:
-                bad += 1
     if bad:
         return bad
-    each = g / out.dtype.type(count) if mean else g
-    for k in range(target.shape[0]):
-        for c in range(out.shape[1]):
-            out[k, c] = 0
-        if target[k] != ignore:
-            out[k, target[k]] = -each
+    value = total / count if mean else total
+    if width == 4:
+        flat(table, 0, np.float32)[0] = np.float32(value)
+    else:
+        flat(table, 0, np.float64)[0] = value
     return 0
 
 
-def nll(x: Any, target: Any, reduction: str, ignore: int) -> Any:
-    """Return the mean or sum of ``-x[k, target[k]]``, or None where a class is out of range."""
-    value, bad = _nll(x, target, ignore, reduction == "mean")
-    return None if bad else np.array(value, x.dtype)
+def nll_back(table: int, first: int, last: int) -> int:
+    """Write the gradient of :func:`nll`, row by row, for an incoming g."""
+    rows, classes, step, ignore = word(table, 3), word(table, 4), word(table, 7), word(table, 8)
+    mean, width = word(table, 9), word(table, 10)
+    target = flat(table, 2, np.int64)
+    count, bad = 0, 0
+    for k in range(rows):
+        t = target[k * step]
+        if t != ignore:
+            count += 1
+            if t < 0 or t >= classes:
+                bad += 1
+    if bad:
+        return bad
+    if width == 4:
+        g4, out4 = flat(table, 1, np.float32)[0], flat(table, 0, np.float32)
+        _fill(out4, -(g4 / np.float32(count)) if mean else -g4, target, rows, classes, step, ignore)
+    else:
+        g8, out8 = flat(table, 1, np.float64)[0], flat(table, 0, np.float64)
+        _fill(out8, -(g8 / np.float64(count)) if mean else -g8, target, rows, classes, step, ignore)
+    return 0
 
 
-def nll_back(g: Any, target: Any, shape: tuple[int, ...], reduction: str, ignore: int) -> Any:
-    """Return the gradient of :func:`nll` for an incoming g, or None where a class is out of range."""
-    out = np.empty(shape, g.dtype)
-    return None if _nll_back(g.dtype.type(g), target, ignore, reduction == "mean", out) else out
+ENTRIES = (nll, nll_back)
