@@ -12,10 +12,11 @@ import numpy as np
 
 from ..ops import nll
 from .interpret import evaluate
-from .machine import generated, kernels
+from .machine import address, generated
 from .memory import Root, empty_like_order, memory_order
 from .nest import Nest
 from .program import Array, Operation, Value
+from .scalars import suffix
 from .team import HEAD, ITEM, Calls
 from .threads import cblas, get_num_threads, run_parts, team_of
 
@@ -121,7 +122,7 @@ class Product(Call):
 
     def address(self, loops: dict[str, int]) -> int:
         """Return where the function lies that calls BLAS."""
-        return kernels("blas")["product"]
+        return address("blas", "product")
 
     def parts(self, threads: int) -> int:
         """Return one for each thread: BLAS prepares for every part."""
@@ -148,10 +149,9 @@ class Loss(Call):
         self.forward = op.primitive is nll._nll
         rows, classes = x.shape if self.forward else op.params[0]
         reduction, ignore = op.params[-2:]
-        width = out.dtype.itemsize
-        row, column = (s // width for s in plan.prototypes[x].strides) if self.forward else (0, 0)
+        row, column = (s // out.dtype.itemsize for s in plan.prototypes[x].strides) if self.forward else (0, 0)
         step = plan.prototypes[target].strides[0] // 8
-        numbers = (rows, classes, row, column, step, ignore, reduction == "mean", width)
+        numbers = (rows, classes, row, column, step, ignore, reduction == "mean")
         super().__init__(plan, [plan.location(v) for v in (out, x, target)], numbers)
         self.op = op
 
@@ -167,7 +167,7 @@ class Loss(Call):
 
     def address(self, loops: dict[str, int]) -> int:
         """Return where one of the two functions lies."""
-        return kernels("losses")["nll" if self.forward else "nll_back"]
+        return address("losses", ("nll_" if self.forward else "nll_back_") + suffix(self.op.outputs[0].dtype))
 
     def otherwise(self, registers: list[Any]) -> None:
         """Let the operation say which class is out of range."""

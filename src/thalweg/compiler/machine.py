@@ -23,7 +23,7 @@ from typing import Any
 
 from .cache import HEAD, cache_folder, circumstances, no_collection
 
-__all__ = ["Function", "function_at", "generated", "kernel", "kernels"]
+__all__ = ["Function", "address", "generated", "kernel"]
 
 _SIGNATURE = "int64(int64, int64, int64)"
 Function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
@@ -32,25 +32,21 @@ _known: dict[str, dict[str, int]] = {}
 _engines: list[Any] = []
 
 
-def function_at(address: int) -> Callable[[int, int, int], int]:
-    """Return the function at an address for Python, which it runs without the interpreter's lock."""
-    return Function(address)
-
-
-def kernels(name: str) -> dict[str, int]:
-    """Return the addresses of the functions that a file of ``kernels/`` lists as its ENTRIES."""
+@cache
+def address(file: str, function: str) -> int:
+    """Return where a function of a file of ``kernels/`` lies."""
 
     def functions() -> list[Any]:
-        module = importlib.import_module(f"{__package__}.kernels.{name}")
-        return [_compiled(f, getattr(module, "FAST", False)) for f in module.ENTRIES]
+        module = importlib.import_module(f"{__package__}.kernels.{file}")
+        return [_compiled(getattr(module, function), getattr(module, "FAST", False))]
 
-    return _addresses(f"kernels {name}", functions)
+    return next(iter(_addresses(f"kernels/{file}.py {function}", functions).values()))
 
 
 @cache
-def kernel(name: str, function: str) -> Callable[[int, int, int], int]:
-    """Return one of the functions of a file of ``kernels/`` for Python."""
-    return function_at(kernels(name)[function])
+def kernel(file: str, function: str) -> Callable[[int, int, int], int]:
+    """Return a function of a file of ``kernels/`` for Python, which runs it without the interpreter's lock."""
+    return Function(address(file, function))
 
 
 def generated(text: str, names: tuple[str, ...]) -> dict[str, int]:
@@ -72,7 +68,7 @@ def _compiled(function: Any, fast: Any) -> Any:
     make: Any = numba.njit  # its published types lack some of its options
     with no_collection():
         return make(
-            _SIGNATURE, fastmath=fast, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+            _SIGNATURE, fastmath=fast, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
         )(function)
 
 
@@ -103,11 +99,13 @@ def _target() -> Any:
     )
 
 
-def _linked(code: bytes, names: dict[str, str]) -> dict[str, int]:
-    """Load object code; return the addresses of the symbols that the functions have in it."""
+def _linked(code: bytes, names: dict[str, str], needs: list[str]) -> dict[str, int] | None:
+    """Load object code; return the addresses of the symbols that the functions have in it, None if it needs others."""
     import llvmlite.binding as llvm
 
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
+    if not all(llvm.address_of_symbol(name) for name in needs):
+        return None
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _engines.append(engine)
@@ -123,12 +121,7 @@ def _from_disk(digest: str) -> dict[str, int] | None:
         return None
     length = int.from_bytes(whole[32:40], "little")
     head = json.loads(whole[40 : 40 + length])
-    import llvmlite.binding as llvm
-
-    _target()
-    if not all(llvm.address_of_symbol(name) for name in head["needs"]):
-        return None
-    return _linked(whole[40 + length :], head["names"])
+    return _linked(whole[40 + length :], head["names"], head["needs"])
 
 
 def _make(digest: str, made: list[Any]) -> dict[str, int]:
@@ -154,7 +147,10 @@ def _make(digest: str, made: list[Any]) -> dict[str, int]:
     body = len(head).to_bytes(8, "little") + head + code
     with contextlib.suppress(OSError):
         _write(_path(digest), hashlib.sha256(body).digest() + body)
-    return _linked(code, names)
+    found = _linked(code, names, needs)
+    if found is None:  # pragma: no cover  (Numba itself would not have found them)
+        raise RuntimeError(f"compile: machine code needs {needs}, of which some are missing in this process.")
+    return found
 
 
 def _plain(symbol: str, inner: str) -> str:
@@ -167,7 +163,9 @@ def _plain(symbol: str, inner: str) -> str:
     whole, state, address = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
     module = ir.Module()
     module.triple, module.data_layout = "", ""
-    theirs = ir.Function(module, ir.FunctionType(state, [whole.as_pointer(), address.as_pointer(), whole, whole, whole]), inner)
+    theirs = ir.Function(
+        module, ir.FunctionType(state, [whole.as_pointer(), address.as_pointer(), whole, whole, whole]), inner
+    )
     ours = ir.Function(module, ir.FunctionType(whole, [whole] * 3), symbol)
     builder = ir.IRBuilder(ours.append_basic_block())
     result, error = builder.alloca(whole), builder.alloca(address)

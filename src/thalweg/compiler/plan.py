@@ -340,8 +340,8 @@ class Plan:
         """Run an operation with its own forward, and give its results places."""
         name = op.primitive.name
         if Loss.fits(op):
-            out = op.outputs[0]
-            self.root(out, self.buffer(out, tuple(range(len(out.shape)))))
+            result = op.outputs[0]
+            self.root(result, self.buffer(result, tuple(range(len(result.shape)))))
             self.items.append(Loss(self, op))
             return
         if name not in _OWN_KERNELS and not op.draws and op.primitive.forward is not EXPAND.forward:
@@ -398,7 +398,9 @@ class Plan:
             else f"{len(self.nests)} ({len(self.named)} different)"
         )
         products = sum(isinstance(i, Product | Matmul) for i in self.items)
-        own = sum(isinstance(i, Loss) or (isinstance(i, Other) and i.op.primitive.name in _OWN_KERNELS) for i in self.items)
+        own = sum(
+            isinstance(i, Loss) or (isinstance(i, Other) and i.op.primitive.name in _OWN_KERNELS) for i in self.items
+        )
         self.notes.insert(
             0,
             f"{loops} fused loops, {products} products in BLAS, {own} convolutions, poolings and losses in their kernels",

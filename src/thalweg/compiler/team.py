@@ -95,7 +95,9 @@ class Team:
         self.number = 0  # of the present job
         self.board = np.zeros(8, np.int64)  # where helpers see it, and the list of calls if it is one
         self.board_at = self.board.ctypes.data
-        self.finished = np.zeros(8 * self.size, np.int64)  # parts done by each and the last job seen, a cache line apart
+        self.finished = np.zeros(
+            8 * self.size, np.int64
+        )  # parts done by each and the last job seen, a cache line apart
         self.finished_at = self.finished.ctypes.data
         self.offer = _offer()
         self.held: dict[Calls, int] = {}  # lists that a helper may still look at, and the last job of each

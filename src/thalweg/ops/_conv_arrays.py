@@ -29,7 +29,7 @@ BLOCK = 1 << 22  # elements of a matrix of columns at a time
 class Choice:
     """A gradient [sample, channel, *dims] that is 0 but where a max pooling chose, to be written out by a kernel.
 
-    `values` and `which` have an element for each window; see ``kernels.conv.correlate`` for `windows`.
+    `values` and `which` have an element for each window; see ``convolve.correlate`` for `windows`.
     """
 
     __slots__ = ("dtype", "itemsize", "shape", "values", "which", "windows")
@@ -52,11 +52,9 @@ def kernels() -> Any:
     The import goes upwards, to a room above this one, and is therefore made here, at the call: NumPy alone cannot
     multiply few channels at a useful speed, and without the kernels everything still works.
     """
-    try:
-        from ..compiler.kernels import conv
-    except ImportError:
-        return None
-    return conv
+    from ..compiler import convolve
+
+    return convolve if convolve.available() else None
 
 
 def out_size(size: int, k: int, stride: int, padding: int, dilation: int) -> int:

@@ -54,17 +54,9 @@ def table(plan: Plan) -> Any:
 
 def _kernel(n: int, size: int, dtype: Any) -> Any:
     """Return the compiled kernels where they pay; not for the single run of a capture, whose program has kernels of its own."""
-    if (
-        current().recorder is not None
-        or n < 16
-        or size < ENOUGH
-        or dtype not in (np.float32, np.float64)
-        or kernels() is None
-    ):
+    if current().recorder is not None or n < 16 or size < ENOUGH or dtype not in (np.float32, np.float64):
         return None
-    from ..compiler.kernels import pool  # upwards, hence here: see kernels()
-
-    return pool
+    return kernels()
 
 
 @functools.lru_cache(maxsize=128)

@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 
 from .native import word
 
-__all__ = ["ENTRIES", "product"]
+__all__ = ["product"]
 
 _ROWS, _AS_IT_IS, _TURNED = 101, 111, 112  # how CBLAS names the order of a matrix, and its transpose
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
@@ -30,7 +30,10 @@ def _gemm(real: Any) -> Any:
                 ir.VoidType(),
                 [_I32, _I32, _I32, _I64, _I64, _I64, real, _I64, _I64, _I64, _I64, real, _I64, _I64],
             )
-            turns = [builder.select(builder.trunc(t, ir.IntType(1)), _I32(_TURNED), _I32(_AS_IT_IS)) for t in (a_turned, b_turned)]
+            turns = [
+                builder.select(builder.trunc(t, ir.IntType(1)), _I32(_TURNED), _I32(_AS_IT_IS))
+                for t in (a_turned, b_turned)
+            ]
             one, nothing = ir.Constant(real, 1.0), ir.Constant(real, 0.0)
             given = [_I32(_ROWS), *turns, m, n, k, one, a, a_step, b, b_step, nothing, c, c_step]
             builder.call(builder.inttoptr(function, kind.as_pointer()), given)
@@ -51,7 +54,14 @@ def product(table: int, first: int, last: int) -> int:
     The table: c, a and b, the distances between their rows, whether a and b lie transposed; the sizes m, n and k; the
     bytes of a number; whether columns are divided; and the CBLAS function, whose integers have 64 bits.
     """
-    c, a, b, c_step, a_step, b_step = word(table, 0), word(table, 1), word(table, 2), word(table, 3), word(table, 4), word(table, 5)
+    c, a, b, c_step, a_step, b_step = (
+        word(table, 0),
+        word(table, 1),
+        word(table, 2),
+        word(table, 3),
+        word(table, 4),
+        word(table, 5),
+    )
     a_turned, b_turned, m, n, k = word(table, 6), word(table, 7), word(table, 8), word(table, 9), word(table, 10)
     width, columns, function = word(table, 11), word(table, 12), word(table, 13)
     if columns:
@@ -67,6 +77,3 @@ def product(table: int, first: int, last: int) -> int:
     else:
         _double(function, a_turned, b_turned, m, n, k, a, a_step, b, b_step, c, c_step)
     return 0
-
-
-ENTRIES = (product,)

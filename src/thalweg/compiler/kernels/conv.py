@@ -22,18 +22,16 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from ..threads import helpers_for, run_parts
-from .jit import kernel, part
+from .jit import part
+from .native import give_back, lend, sized, word
 from .pool import add_chosen, best_of, set_chosen
-from .vectors import BITS, BYTES, arguments, cgutils, whole
+from .sizes import BITS, BYTES, TALL, TAPS
+from .vectors import arguments, cgutils, whole
 
-__all__ = ["BYTES", "TAPS", "correlate", "inner", "weight_gradient"]
-
-TALL = 6  # output channels in one tile of a convolution: with two vectors each, twelve totals of sixteen registers
-TAPS = 3  # taps in one tile of a weight gradient, times up to four output channels
-EACH = 64  # pieces of a sum at a time, which stay in the nearest cache
-PARTS = 16  # partial weight gradients, whatever the number of threads
-NOTHING = (np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64), 0, True)  # no pooling
+__all__ = [
+    "correlate_f4_i4", "correlate_f4_u1", "correlate_f8_i4", "correlate_f8_u1", "inner_f4", "inner_f8", "weight_gradient_f4_i4",
+    "weight_gradient_f4_u1", "weight_gradient_f8_i4", "weight_gradient_f8_u1",
+]  # fmt: skip
 
 
 def _tile(rows: int) -> Any:
@@ -237,212 +235,182 @@ def _put_back(
                         out[to + windows[k] * lanes + m] += g[source + m]
 
 
-@kernel()
-def _correlate(
-    x: Any, lies: Any, where: Any, fetch: Any, channels: int, bases: Any, kinds: Any, edges: Any, taps: Any, per: int,
-    w: Any, b: Any, tiles: Any, out: Any, length: int, pool: Any, start: int, stop: int,
-) -> None:  # fmt: skip
-    tile = BYTES // x.itemsize
-    places, blocks, rows = len(bases), (length + tile - 1) // tile, tiles[-1]
-    packed, fetched = len(where) > 0, len(fetch[2]) > 0
-    which, windows, counts, width, floor = pool
-    pooled, apart, mine = len(counts) > 0, length, out
-    if pooled:
-        apart = tile
-        mine = np.empty(rows * places * tile, x.dtype)
-    some, step, held = x, lies[0], -1
-    if packed:
-        step = lies[3] * tile
-        some = np.zeros(channels * step, x.dtype)
-    group = start // (places * blocks)
-    first = start - group * places * blocks
-    p, block = (first % places, first // places) if packed else (first // blocks, first % blocks)
-    for _ in range(start, stop):
-        lane = min(block * tile, length - tile)  # the last block overlaps the one before it
-        at = bases[p]
-        if not packed:
-            at += group * channels * lies[0] + lane
-        elif block != held:
-            held = block
-            if fetched:
-                _put_back(x, fetch, length, group * channels, lane, tile, tile, some, channels, lies[3])
-            else:
-                _pack(x, lies, group * channels, lane, tile, where, tile, some, channels)
-        i, j = edges[kinds[p]], edges[kinds[p] + 1]
-        for k in range(len(tiles) - 1):
-            r, n = group * rows + tiles[k], tiles[k + 1] - tiles[k]
-            v, to = r * channels * per, ((tiles[k] if pooled else r) * places + p) * apart + (0 if pooled else lane)
-            if n == 6:
-                _tile6(some, at, step, channels, taps, i, j, w, v, per * 6, b, r, mine, to, places * apart)
-            elif n == 5:
-                _tile5(some, at, step, channels, taps, i, j, w, v, per * 5, b, r, mine, to, places * apart)
-            elif n == 4:
-                _tile4(some, at, step, channels, taps, i, j, w, v, per * 4, b, r, mine, to, places * apart)
-            elif n == 3:
-                _tile3(some, at, step, channels, taps, i, j, w, v, per * 3, b, r, mine, to, places * apart)
-            elif n == 2:
-                _tile2(some, at, step, channels, taps, i, j, w, v, per * 2, b, r, mine, to, places * apart)
-            else:
-                _tile1(some, at, step, channels, taps, i, j, w, v, per, b, r, mine, to, places * apart)
-        if packed:  # places inside, so that one block of samples is copied once
-            p += 1
-            if p == places and pooled:
-                for r in range(rows):
-                    for q in range(len(counts)):
-                        at, to = q * width, ((group * rows + r) * len(counts) + q) * length + lane
-                        best_of(mine, r * places * tile, tile, windows, at, at + counts[q], floor, out, which, to)
-            if p == places:
-                p, block = 0, block + 1
-        else:
-            block += 1
-            if block == blocks:
-                block, p = 0, p + 1
-        if p == places or block == blocks:
-            group, p, block, held = group + 1, 0, 0, -1
-
-
-@kernel()
-def _weight_gradient(
-    x: Any, lies: Any, where: Any, channels: int, g: Any, g_lies: Any, g_where: Any, fetch: Any, rows: int, samples: int,
-    lanes: int, pieces: Any, rests: Any, each: int, taps: Any, total: Any, parts: int, start: int, stop: int,
-) -> None:  # fmt: skip
-    packed, n, count = len(where) > 0, len(taps), len(pieces) // 3
-    chunks = (count + each - 1) // each
-    units = chunks * ((samples + lanes - 1) // lanes) if packed else chunks
-    some, mine, step = x, g, g_lies[0]
-    if packed:
-        step = g_lies[3] * lanes
-        some = np.zeros(channels * lies[3] * lanes, x.dtype)
-        mine = np.zeros(rows * step, x.dtype)
-    for task in range(start, stop):
-        group, held = task // parts, -1
-        part = task - group * parts
-        at, g_at = (0, 0) if packed else (group * channels * lies[0], group * rows * step)
-        for unit in range(part * units // parts, (part + 1) * units // parts):
-            block = unit // chunks
-            if packed and block != held:
-                held = block
-                here = min(lanes, samples - block * lanes)
-                _pack(x, lies, group * channels, block * lanes, here, where, lanes, some, channels)
-                if len(fetch[2]) > 0:
-                    _put_back(g, fetch, samples, group * rows, block * lanes, here, lanes, mine, rows, g_lies[3])
-                else:
-                    _pack(g, g_lies, group * rows, block * lanes, here, g_where, lanes, mine, rows)
-            i = (unit - block * chunks) * each
-            j = min(i + each, count)
-            r = 0
-            while r < rows:
-                tiles = (rows - r + 3) // 4
-                many = (rows - r + tiles - 1) // tiles  # as even as may be
-                to, g_from = (task * rows + r) * n, g_at + r * step
-                for t in range(0, n, TAPS):
-                    if many == 4:
-                        _sums4(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
-                    elif many == 3:
-                        _sums3(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
-                    elif many == 2:
-                        _sums2(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
-                    else:
-                        _sums1(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
-                r += many
-        i, j = part * (len(rests) // 3) // parts, (part + 1) * (len(rests) // 3) // parts
-        for r in range(rows if j > i else 0):
-            for t in range(0, n, TAPS):
-                _sums_rest(x, at, rests, i, j, taps, t, g, g_at + r * step, step, total, (task * rows + r) * n, n)
-
-
-def _tiled(w: Any) -> tuple[Any, Any]:
-    """Return weights [group, o, channel, tap] as tiles [channel, tap, row] one after the other, and where these begin."""
-    groups, rows = w.shape[:2]
-    count = (rows + TALL - 1) // TALL
-    tiles = np.arange(count + 1) * rows // count
-    flat = w.reshape(groups, rows, -1).swapaxes(1, 2)
-    parts = [flat[:, :, tiles[k] : tiles[k + 1]].reshape(groups, -1) for k in range(count)]
-    return np.concatenate(parts, 1).reshape(-1), tiles
-
-
-@kernel()
-def _inner(x: Any, lies: Any, n: int, where: Any, out: Any, first: int, last: int) -> None:
-    _pack(x, lies, first, 0, n, where, n, out[first * len(where) * n :], last - first)
-
-
-def inner(x: Any) -> Any:
-    """Return contiguous [sample, channel, place] as contiguous [channel, place, sample]."""
-    n, channels, places = x.shape
-    out = np.empty((channels, places, n), x.dtype)
-    given = x.reshape(-1), (places, 1, channels * places, places), n, np.arange(places), out.reshape(-1)
-    run: Any = _inner
-    run(*given, 0, 0)  # compiles before threads start
-    run_parts(lambda i, j: run(*given, i, j), channels, helpers_for(x.size))
+@part(inline="always")
+def _zeros(count: int, x: Any) -> Any:
+    """Return memory for so many zeros of the type of x, which must be given back."""
+    out = lend(count, x.dtype)
+    for k in range(count):
+        out[k] = 0
     return out
 
 
-_compiled: set[Any] = set()
+def _inner(real: Any) -> Any:
+    def inner(table: int, first: int, last: int) -> int:
+        """Copy channels of contiguous [sample, channel, place] to [channel, place, sample]."""
+        x, n, where, out = sized(table, 0, real), word(table, 6), sized(table, 7, np.int64), sized(table, 9, real)
+        lies = word(table, 2), word(table, 3), word(table, 4), word(table, 5)
+        _pack(x, lies, first, 0, n, where, n, out[first * len(where) * n :], last - first)
+        return 0
+
+    return inner
 
 
-def _compile(run: Any, given: tuple[Any, ...], types: tuple[Any, ...]) -> None:
-    """Compile before threads start, unless that was done for these types."""
-    if (run, *types) not in _compiled:
-        run(*given, 0, 0)
-        _compiled.add((run, *types))
+def _correlating(real: Any, small: Any) -> Any:
+    def correlate(table: int, start: int, stop: int) -> int:
+        """Compute outputs of a convolution; see convolve.py for the table."""
+        lies = word(table, 2), word(table, 3), word(table, 4), word(table, 5)
+        fetch = (
+            sized(table, 8, small), sized(table, 10, np.int64), sized(table, 12, np.int64), word(table, 14), word(table, 15) != 0,
+        )  # fmt: skip
+        bases, kinds, edges, taps = (
+            sized(table, 17, np.int64), sized(table, 19, np.int64), sized(table, 21, np.int64), sized(table, 23, np.int64),
+        )  # fmt: skip
+        w, b, tiles, out = (
+            sized(table, 26, real),
+            sized(table, 28, real),
+            sized(table, 30, np.int64),
+            sized(table, 32, real),
+        )
+        which, windows, counts, width, floor = (
+            sized(table, 35, small), sized(table, 37, np.int64), sized(table, 39, np.int64), word(table, 41),
+            sized(table, 42, real)[0],
+        )  # fmt: skip
+        x, where, channels, per, length = (
+            sized(table, 0, real), sized(table, 6, np.int64), word(table, 16), word(table, 25), word(table, 34),
+        )  # fmt: skip
+        tile = BYTES // x.itemsize
+        places, blocks, rows = len(bases), (length + tile - 1) // tile, tiles[-1]
+        packed, fetched = len(where) > 0, len(fetch[2]) > 0
+        pooled, apart, mine = len(counts) > 0, length, out
+        if pooled:
+            apart = tile
+            mine = lend(rows * places * tile, x.dtype)
+        some, step, held = x, lies[0], -1
+        if packed:
+            step = lies[3] * tile
+            some = _zeros(channels * step, x)
+        group = start // (places * blocks)
+        first = start - group * places * blocks
+        p, block = (first % places, first // places) if packed else (first // blocks, first % blocks)
+        for _ in range(start, stop):
+            lane = min(block * tile, length - tile)  # the last block overlaps the one before it
+            at = bases[p]
+            if not packed:
+                at += group * channels * lies[0] + lane
+            elif block != held:
+                held = block
+                if fetched:
+                    _put_back(x, fetch, length, group * channels, lane, tile, tile, some, channels, lies[3])
+                else:
+                    _pack(x, lies, group * channels, lane, tile, where, tile, some, channels)
+            i, j = edges[kinds[p]], edges[kinds[p] + 1]
+            for k in range(len(tiles) - 1):
+                r, n = group * rows + tiles[k], tiles[k + 1] - tiles[k]
+                v, to = r * channels * per, ((tiles[k] if pooled else r) * places + p) * apart + (0 if pooled else lane)
+                if n == 6:
+                    _tile6(some, at, step, channels, taps, i, j, w, v, per * 6, b, r, mine, to, places * apart)
+                elif n == 5:
+                    _tile5(some, at, step, channels, taps, i, j, w, v, per * 5, b, r, mine, to, places * apart)
+                elif n == 4:
+                    _tile4(some, at, step, channels, taps, i, j, w, v, per * 4, b, r, mine, to, places * apart)
+                elif n == 3:
+                    _tile3(some, at, step, channels, taps, i, j, w, v, per * 3, b, r, mine, to, places * apart)
+                elif n == 2:
+                    _tile2(some, at, step, channels, taps, i, j, w, v, per * 2, b, r, mine, to, places * apart)
+                else:
+                    _tile1(some, at, step, channels, taps, i, j, w, v, per, b, r, mine, to, places * apart)
+            if packed:  # places inside, so that one block of samples is copied once
+                p += 1
+                if p == places and pooled:
+                    for r in range(rows):
+                        for q in range(len(counts)):
+                            at, to = q * width, ((group * rows + r) * len(counts) + q) * length + lane
+                            best_of(mine, r * places * tile, tile, windows, at, at + counts[q], floor, out, which, to)
+                if p == places:
+                    p, block = 0, block + 1
+            else:
+                block += 1
+                if block == blocks:
+                    block, p = 0, p + 1
+            if p == places or block == blocks:
+                group, p, block, held = group + 1, 0, 0, -1
+        if pooled:
+            give_back(mine)
+        if packed:
+            give_back(some)
+        return 0
+
+    return correlate
 
 
-def correlate(
-    x: Any,
-    lies: Any,
-    where: Any,
-    table: Any,
-    w: Any,
-    b: Any,
-    out: Any,
-    length: int,
-    fetch: Any = None,
-    pool: Any = None,
-) -> None:
-    """Write ``out[o, p, m] = b[o] + Σ_t w[o, channel(t), tap(t)] x[base(p) + offset(t) + m]`` for the taps t of place p.
+def _weighing(real: Any, small: Any) -> Any:
+    def weight_gradient(table: int, start: int, stop: int) -> int:
+        """Compute partial gradients of a convolution's weight; see convolve.py for the table."""
+        lies = word(table, 2), word(table, 3), word(table, 4), word(table, 5)
+        g_lies = word(table, 11), word(table, 12), word(table, 13), word(table, 14)
+        fetch = (
+            sized(table, 17, small), sized(table, 19, np.int64), sized(table, 21, np.int64), word(table, 23), word(table, 24) != 0,
+        )  # fmt: skip
+        pieces, rests, taps = sized(table, 28, np.int64), sized(table, 30, np.int64), sized(table, 33, np.int64)
+        x, where, channels, g, g_where = (
+            sized(table, 0, real), sized(table, 6, np.int64), word(table, 8), sized(table, 9, real), sized(table, 15, np.int64),
+        )  # fmt: skip
+        rows, samples, lanes, each, total, parts = (
+            word(table, 25), word(table, 26), word(table, 27), word(table, 32), sized(table, 35, real), word(table, 37),
+        )  # fmt: skip
+        packed, n, count = len(where) > 0, len(taps), len(pieces) // 3
+        chunks = (count + each - 1) // each
+        units = chunks * ((samples + lanes - 1) // lanes) if packed else chunks
+        some, mine, step = x, g, g_lies[0]
+        if packed:
+            step = g_lies[3] * lanes
+            some = _zeros(channels * lies[3] * lanes, x)
+            mine = _zeros(rows * step, x)
+        for task in range(start, stop):
+            group, held = task // parts, -1
+            part = task - group * parts
+            at, g_at = (0, 0) if packed else (group * channels * lies[0], group * rows * step)
+            for unit in range(part * units // parts, (part + 1) * units // parts):
+                block = unit // chunks
+                if packed and block != held:
+                    held = block
+                    here = min(lanes, samples - block * lanes)
+                    _pack(x, lies, group * channels, block * lanes, here, where, lanes, some, channels)
+                    if len(fetch[2]) > 0:
+                        _put_back(g, fetch, samples, group * rows, block * lanes, here, lanes, mine, rows, g_lies[3])
+                    else:
+                        _pack(g, g_lies, group * rows, block * lanes, here, g_where, lanes, mine, rows)
+                i = (unit - block * chunks) * each
+                j = min(i + each, count)
+                r = 0
+                while r < rows:
+                    tiles = (rows - r + 3) // 4
+                    many = (rows - r + tiles - 1) // tiles  # as even as may be
+                    to, g_from = (task * rows + r) * n, g_at + r * step
+                    for t in range(0, n, TAPS):
+                        if many == 4:
+                            _sums4(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
+                        elif many == 3:
+                            _sums3(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
+                        elif many == 2:
+                            _sums2(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
+                        else:
+                            _sums1(some, at, pieces, i, j, taps, t, mine, g_from, step, total, to, n)
+                    r += many
+            i, j = part * (len(rests) // 3) // parts, (part + 1) * (len(rests) // 3) // parts
+            for r in range(rows if j > i else 0):
+                for t in range(0, n, TAPS):
+                    _sums_rest(x, at, rests, i, j, taps, t, g, g_at + r * step, step, total, (task * rows + r) * n, n)
+        if packed:
+            give_back(some)
+            give_back(mine)
+        return 0
 
-    `x` and `out` are flat, w is [group, o, channel, tap]; `lies` says how far apart the channels, places and samples
-    of x lie, and how many places are packed; `where` is empty if rows are read as they lie. `table` is bases, kind of
-    each place, where the taps of each kind begin, and for each tap its offset and the number of its weight.
-    With `fetch` x is what a max pooling gave back: the numbers chosen, the windows, how many places of each count,
-    the width of the table of windows, and whether each place is in one window. With `pool` the largest elements of
-    windows are written instead, and their numbers: the first four of the same, and a least result.
-    """
-    groups, rows, channels, per = w.shape
-    flat, tiles = _tiled(w)
-    unit = 1 if pool is None else len(table[0])  # what is pooled is computed whole, for BYTES of samples
-    given = (
-        x, lies, where, NOTHING if fetch is None else fetch, channels, *table, per, flat, b, tiles, out, length,
-        (*NOTHING[:4], x.dtype.type(0)) if pool is None else pool,
-    )  # fmt: skip
-    tasks = groups * len(table[0]) * -(-length * x.itemsize // BYTES)
-    run: Any = _correlate
-    _compile(run, given, (x.dtype, given[3][0].dtype, given[-1][0].dtype))
-    run_parts(
-        lambda start, stop: run(*given, start * unit, stop * unit),
-        tasks // unit,
-        helpers_for(len(table[0]) * length * rows * groups * channels * per // 8),
-    )
+    return weight_gradient
 
 
-def weight_gradient(
-    x: Any, lies: Any, where: Any, g: Any, g_lies: Any, g_where: Any, shape: tuple[int, int, int], samples: int,
-    lanes: int, pieces: tuple[Any, Any], taps: Any, fetch: Any = None,
-) -> Any:  # fmt: skip
-    """Return ``Σ_{p, m} g[o, p, m] x[base(p) + taps[t] + m]``, of shape [group, o, t]; the taps are a multiple of TAPS.
-
-    `shape`: how many groups, output channels and input channels of each. `pieces` says where BYTES of neighbouring
-    elements lie in x and in g, and then where fewer do, and how many. `fetch`: as in :func:`correlate`, for g.
-    """
-    groups, rows, channels = shape
-    units = -(-len(pieces[0]) // (3 * EACH)) * (-(-samples // lanes) if len(where) else 1)
-    parts = max(1, min(PARTS, units))
-    total = np.zeros((groups, parts, rows, len(taps)), x.dtype)
-    given: tuple[Any, ...] = (
-        x, lies, where, channels, g, g_lies, g_where, NOTHING if fetch is None else fetch, rows, samples, lanes, *pieces,
-        EACH, taps, total.reshape(-1), parts,
-    )  # fmt: skip
-    run: Any = _weight_gradient
-    _compile(run, given, (x.dtype, given[7][0].dtype))
-    run_parts(lambda start, stop: run(*given, start, stop), groups * parts)
-    return total.sum(axis=1)
+inner_f4, inner_f8 = _inner(np.float32), _inner(np.float64)
+correlate_f4_u1, correlate_f4_i4 = _correlating(np.float32, np.uint8), _correlating(np.float32, np.int32)
+correlate_f8_u1, correlate_f8_i4 = _correlating(np.float64, np.uint8), _correlating(np.float64, np.int32)
+weight_gradient_f4_u1, weight_gradient_f4_i4 = _weighing(np.float32, np.uint8), _weighing(np.float32, np.int32)
+weight_gradient_f8_u1, weight_gradient_f8_i4 = _weighing(np.float64, np.uint8), _weighing(np.float64, np.int32)

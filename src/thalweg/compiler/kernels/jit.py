@@ -19,5 +19,6 @@ def kernel(signature: str | None = None, **flags: Any) -> Callable[[Callable[...
 
 
 def part(**flags: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return the decorator of functions that only kernels call."""
+    """Return the decorator of functions that only kernels call; those that make arrays need ``_nrt=True``."""
+    flags = {"_nrt": False, **flags}
     return _njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, **flags)  # type: ignore[no-any-return]

@@ -1,8 +1,8 @@
 """The negative log-likelihood of chosen classes, and its gradient, without arrays in between.
 
 The tables of both: the result, the matrix or the gradient that comes in, the classes; the numbers of rows and of
-classes, the distances between rows and between classes of the matrix, and between targets; the class to ignore,
-whether the mean is asked for, and the bytes of a number. Both return how many classes are out of range.
+classes, the distances between rows and between classes of the matrix, and between targets; the class to ignore, and
+whether the mean is asked for. Both return how many classes are out of range.
 """
 
 from __future__ import annotations
@@ -11,68 +11,58 @@ from typing import Any
 
 import numpy as np
 
-from .jit import part
 from .native import flat, word
 
-__all__ = ["ENTRIES", "nll", "nll_back"]
+__all__ = ["nll_back_f4", "nll_back_f8", "nll_f4", "nll_f8"]
 
 
-@part(forceinline=True)
-def _fill(out: Any, each: Any, target: Any, rows: int, classes: int, step: int, ignore: int) -> None:
-    for k in range(rows * classes):
-        out[k] = 0
-    for k in range(rows):
-        if target[k * step] != ignore:
-            out[k * classes + target[k * step]] = each
-
-
-def nll(table: int, first: int, last: int) -> int:
-    """Add up ``-x[k, target[k]]``, or take the mean."""
-    rows, classes, row, column, step, ignore = word(table, 3), word(table, 4), word(table, 5), word(table, 6), word(table, 7), word(table, 8)
-    mean, width = word(table, 9), word(table, 10)
-    target = flat(table, 2, np.int64)
-    total, count, bad = 0.0, 0, 0
-    for k in range(rows):
-        t = target[k * step]
-        if t == ignore:
-            continue
-        if t < 0 or t >= classes:
-            bad += 1
-            continue
-        at = k * row + t * column
-        total -= np.float64(flat(table, 1, np.float32)[at]) if width == 4 else flat(table, 1, np.float64)[at]
-        count += 1
-    if bad:
-        return bad
-    value = total / count if mean else total
-    if width == 4:
-        flat(table, 0, np.float32)[0] = np.float32(value)
-    else:
-        flat(table, 0, np.float64)[0] = value
-    return 0
-
-
-def nll_back(table: int, first: int, last: int) -> int:
-    """Write the gradient of :func:`nll`, row by row, for an incoming g."""
-    rows, classes, step, ignore = word(table, 3), word(table, 4), word(table, 7), word(table, 8)
-    mean, width = word(table, 9), word(table, 10)
-    target = flat(table, 2, np.int64)
-    count, bad = 0, 0
-    for k in range(rows):
-        t = target[k * step]
-        if t != ignore:
-            count += 1
-            if t < 0 or t >= classes:
+def _likelihood(real: Any) -> Any:
+    def nll(table: int, first: int, last: int) -> int:
+        """Add up ``-x[k, target[k]]``, or take the mean."""
+        out, x, target = flat(table, 0, real), flat(table, 1, real), flat(table, 2, np.int64)
+        row, column, step, ignore = word(table, 5), word(table, 6), word(table, 7), word(table, 8)
+        total, count, bad = 0.0, 0, 0
+        for k in range(word(table, 3)):
+            t = target[k * step]
+            if t == ignore:
+                continue
+            if t < 0 or t >= word(table, 4):
                 bad += 1
-    if bad:
+                continue
+            total -= x[k * row + t * column]
+            count += 1
+        if bad == 0:
+            out[0] = real(total / count if word(table, 9) else total)
         return bad
-    if width == 4:
-        g4, out4 = flat(table, 1, np.float32)[0], flat(table, 0, np.float32)
-        _fill(out4, -(g4 / np.float32(count)) if mean else -g4, target, rows, classes, step, ignore)
-    else:
-        g8, out8 = flat(table, 1, np.float64)[0], flat(table, 0, np.float64)
-        _fill(out8, -(g8 / np.float64(count)) if mean else -g8, target, rows, classes, step, ignore)
-    return 0
+
+    return nll
 
 
-ENTRIES = (nll, nll_back)
+def _gradient(real: Any) -> Any:
+    def nll_back(table: int, first: int, last: int) -> int:
+        """Write the gradient of the likelihood, row by row, for an incoming g."""
+        out, g, target = flat(table, 0, real), flat(table, 1, real), flat(table, 2, np.int64)
+        rows, classes, step, ignore = word(table, 3), word(table, 4), word(table, 7), word(table, 8)
+        count, bad = 0, 0
+        for k in range(rows):
+            t = target[k * step]
+            if t != ignore:
+                count += 1
+                if t < 0 or t >= classes:
+                    bad += 1
+        if bad:
+            return bad
+        each = -(g[0] / real(count)) if word(table, 9) else -g[0]
+        for k in range(rows * classes):
+            out[k] = 0
+        for k in range(rows):
+            t = target[k * step]
+            if t != ignore:
+                out[k * classes + t] = each
+        return 0
+
+    return nll_back
+
+
+nll_f4, nll_f8 = _likelihood(np.float32), _likelihood(np.float64)
+nll_back_f4, nll_back_f8 = _gradient(np.float32), _gradient(np.float64)

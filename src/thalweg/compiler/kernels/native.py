@@ -22,7 +22,7 @@ from ..team import HEAD, ITEM
 from .jit import part
 from .vectors import cgutils
 
-__all__ = ["ENTRIES", "flat", "word"]
+__all__ = ["flat", "give_back", "lead", "lend", "reached", "rest", "sized", "tell", "word"]
 
 TAKEN, DONE = 8, 16  # of a call: parts taken so far, parts done
 JOB = 1 << 20  # the number of a job is counted in this, parts in ones
@@ -118,21 +118,65 @@ def _write_yield(typing: Any, function: Any) -> Any:
     return types.void(_I), write
 
 
+def _array(context: Any, builder: Any, kind: Any, address: Any, count: Any) -> Any:
+    """Return an array of one axis that nobody counts the references of."""
+    array = cgutils.create_struct_proxy(kind)(context, builder)
+    data = context.get_data_type(kind.dtype)
+    array.data = builder.inttoptr(address, data.as_pointer())
+    array.itemsize = ir.Constant(_I64, context.get_abi_sizeof(data))
+    array.nitems = count
+    array.shape = cgutils.pack_array(builder, [count])
+    array.strides = cgutils.pack_array(builder, [array.itemsize])
+    return array._getvalue()
+
+
 def _write_flat(typing: Any, table: Any, k: Any, dtype: Any) -> Any:
-    """Return the memory whose address is number k of a table as one row of elements, which nobody counts."""
+    """Return the memory whose address is number k of a table as one row of elements without an end."""
     real = dtype.dtype
 
     def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array = cgutils.create_struct_proxy(signature.return_type)(context, builder)
         address = builder.load(_pointer(builder, *args[:2]))
-        array.data = builder.inttoptr(address, context.get_data_type(real).as_pointer())
-        array.itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(real)))
-        array.nitems = context.get_constant(types.intp, 1 << 40)
-        array.shape = cgutils.pack_array(builder, [array.nitems])
-        array.strides = cgutils.pack_array(builder, [array.itemsize])
-        return array._getvalue()
+        return _array(context, builder, signature.return_type, address, ir.Constant(_I64, 1 << 40))
 
     return types.Array(real, 1, "C")(_I, _I, dtype), write
+
+
+def _write_sized(typing: Any, table: Any, k: Any, dtype: Any) -> Any:
+    """Return an array of one axis, whose address is number k of a table and whose length the number after it."""
+    real = dtype.dtype
+
+    def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = builder.load(_pointer(builder, *args[:2]))
+        count = builder.load(_pointer(builder, args[0], builder.add(args[1], ir.Constant(_I64, 1))))
+        return _array(context, builder, signature.return_type, address, count)
+
+    return types.Array(real, 1, "C")(_I, _I, dtype), write
+
+
+def _write_lend(typing: Any, count: Any, dtype: Any) -> Any:
+    """Return memory for some elements, which must be given back."""
+    real = dtype.dtype
+
+    def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        size = builder.mul(args[0], ir.Constant(_I64, context.get_abi_sizeof(context.get_data_type(real))))
+        kind = ir.FunctionType(ir.IntType(8).as_pointer(), [_I64])
+        found = builder.call(cgutils.get_or_insert_function(builder.module, kind, "malloc"), [size])
+        return _array(context, builder, signature.return_type, builder.ptrtoint(found, _I64), args[0])
+
+    return types.Array(real, 1, "C")(_I, dtype), write
+
+
+def _write_give_back(typing: Any, array: Any) -> Any:
+    """Give back what was lent."""
+
+    def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0]).data
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
+        free = cgutils.get_or_insert_function(builder.module, kind, "free")
+        builder.call(free, [builder.bitcast(data, ir.IntType(8).as_pointer())])
+        return context.get_dummy_value()
+
+    return types.void(array), write
 
 
 word: Any = intrinsic(_write_word)
@@ -144,30 +188,32 @@ _take: Any = intrinsic(_write_take)
 _call: Any = intrinsic(_write_call)
 _yield: Any = intrinsic(_write_yield)
 flat: Any = intrinsic(_write_flat)
+sized: Any = intrinsic(_write_sized)
+lend: Any = intrinsic(_write_lend)
+give_back: Any = intrinsic(_write_give_back)
 
 
-
-@part(forceinline=True)
+@part()
 def _walk(board: int, calls: int, job: int, leads: bool, offer: int) -> int:
     """Make the calls of a list; return at which one it ended, their number if at none."""
     start, count = word(calls, 1), word(calls, 0)
     for k in range(start, count):
         item = calls + 8 * (HEAD + ITEM * k)
         function, table, extent, parts, step = word(item, 0), word(item, 1), word(item, 2), word(item, 3), word(item, 4)
-        if parts == 1:
-            if leads:
-                if _call(function, table, 0, extent):
-                    return k
-                _tell(item, DONE, job * JOB + 1)
-        else:
-            while True:
-                seen = _see(item, TAKEN)
-                taken = seen - job * JOB
-                if taken < 0 or taken >= parts:
-                    break
-                if _take(item, TAKEN, seen):
-                    _call(function, table, step * taken, min(step * taken + step, extent))
-                    _count(item, DONE)
+        if leads and (job == 0 or parts == 1):
+            if _call(function, table, 0, extent):
+                return k
+            _tell(item, DONE, job * JOB + 1)
+            continue
+        while parts > 1:
+            seen = _see(item, TAKEN)
+            taken = seen - job * JOB
+            if taken < 0 or taken >= parts:
+                break
+            if _take(item, TAKEN, seen):
+                stop = step * taken + step
+                _call(function, table, step * taken, stop if stop < extent else extent)
+                _count(item, DONE)
         looks = 0
         while _see(item, DONE) != job * JOB + parts:
             if not leads and _see(board, 0) != job:
@@ -185,20 +231,14 @@ def lead(table: int, start: int, job: int) -> int:
     The table: the board, the list, and the function that offers the processor to others. Job 0 is done alone.
     """
     board, calls, offer = word(table, 0), word(table, 1), word(table, 2)
-    count = word(calls, 0)
-    if job == 0:
-        for k in range(start, count):
-            item = calls + 8 * (HEAD + ITEM * k)
-            if _call(word(item, 0), word(item, 1), 0, word(item, 2)):
-                return k
-        return count
-    for k in range(start, count):
-        item = calls + 8 * (HEAD + ITEM * k)
-        _tell(item, DONE, job * JOB)
-        _tell(item, TAKEN, job * JOB)
     _put(calls, 1, start)
-    _put(board, 1, calls)
-    _tell(board, 0, job)
+    if job > 0:
+        for k in range(start, word(calls, 0)):
+            item = calls + 8 * (HEAD + ITEM * k)
+            _tell(item, DONE, job * JOB)
+            _tell(item, TAKEN, job * JOB)
+        _put(board, 1, calls)
+        _tell(board, 0, job)
     return _walk(board, calls, job, True, offer)
 
 
@@ -246,6 +286,3 @@ def reached(numbers: int, count: int, total: int) -> int:
         if found >= total:
             return 1
     return 0
-
-
-ENTRIES = (lead, rest, tell, reached)

@@ -21,7 +21,7 @@ __all__ = ["normal_f4", "normal_f8"]
 # the present block, how many of them are used, the block's number, the seed, the call, whether half a word waits, and it.
 
 
-@part()
+@part(_nrt=True)
 def _stream(seed: int, call: int) -> Any:
     words = np.zeros(10, np.uint64)
     words[4], words[6], words[7] = 4, np.uint64(seed), np.uint64(call)

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..threads import helpers_for, run_parts
-from .jit import kernel
-from .vectors import BYTES, arguments, cgutils
+from .jit import part
+from .native import sized, word
+from .sizes import BYTES
+from .vectors import arguments, cgutils
 
-__all__ = ["add_chosen", "best_of", "max_pool", "put", "set_chosen"]
+__all__ = [
+    "add_chosen", "best_of", "max_pool_f4_i4", "max_pool_f4_u1", "max_pool_f8_i4", "max_pool_f8_u1", "put_f4_i4", "put_f4_u1",
+    "put_f8_i4", "put_f8_u1", "set_chosen",
+]  # fmt: skip
 
 
 def _write_best(
@@ -106,7 +111,7 @@ best_of: Any = intrinsic(_write_best)
 set_chosen, add_chosen = _putting(False), _putting(True)
 
 
-@kernel()
+@part(inline="always")
 def _max_pool(
     x: Any, places: int, windows: Any, counts: Any, width: int, floor: Any, out: Any, which: Any, n: int, start: int, stop: int
 ) -> None:  # fmt: skip
@@ -121,7 +126,7 @@ def _max_pool(
             best_of(x, at, n, windows, i, i + counts[place], floor, out, which, task * n + lane)
 
 
-@kernel()
+@part(inline="always")
 def _put(
     g: Any, which: Any, windows: Any, counts: Any, width: int, out: Any, places: int, n: int, once: bool, start: int, stop: int
 ) -> None:  # fmt: skip
@@ -148,28 +153,31 @@ def _put(
                     out[(task * places + windows[i + which[source + m]]) * n + m] += g[source + m]
 
 
-def max_pool(x: Any, windows: Any, counts: Any, floor: float, out: Any, which: Any) -> None:
-    """Write the largest element of each window and `floor`, and its number in it, for ``x[channel, place, sample]``.
+def _pooling(real: Any, small: Any) -> Any:
+    def max_pool(table: int, first: int, last: int) -> int:
+        """Pool windows; see convolve.py for the table."""
+        _max_pool(
+            sized(table, 0, real), word(table, 2), sized(table, 3, np.int64), sized(table, 5, np.int64), word(table, 7),
+            sized(table, 8, real)[0], sized(table, 10, real), sized(table, 12, small), word(table, 14), first, last,
+        )  # fmt: skip
+        return 0
 
-    `windows` lists the places of each window, of which the first `counts` are inside.
-    """
-    flat, n = windows.reshape(-1), x.shape[2]
-    given: tuple[Any, ...] = (
-        x.reshape(-1), x.shape[1], flat, counts, windows.shape[1], x.dtype.type(floor), out.reshape(-1), which.reshape(-1), n,
-    )  # fmt: skip
-    run: Any = _max_pool
-    run(*given, 0, 0)  # compiles before threads start
-    run_parts(lambda start, stop: run(*given, start, stop), out.shape[0] * out.shape[1], helpers_for(x.size))
+    return max_pool
 
 
-def put(g: Any, which: Any, windows: Any, counts: Any, out: Any, once: bool) -> None:
-    """Write the transpose of choosing: each ``g[channel, window, sample]`` at its place, zeros elsewhere."""
-    flat, n = windows.reshape(-1), g.shape[2]
-    given: tuple[Any, ...] = (
-        g.reshape(-1), which.reshape(-1), flat, counts, windows.shape[1], out.reshape(-1), out.shape[1], n, once,
-    )  # fmt: skip
-    run: Any = _put
-    run(*given, 0, 0)  # compiles before threads start
-    run_parts(
-        lambda start, stop: run(*given, start, stop), g.shape[0] * (g.shape[1] if once else 1), helpers_for(out.size)
-    )
+def _putting_back(real: Any, small: Any) -> Any:
+    def put(table: int, first: int, last: int) -> int:
+        """Put gradients back; see convolve.py for the table."""
+        _put(
+            sized(table, 0, real), sized(table, 2, small), sized(table, 4, np.int64), sized(table, 6, np.int64), word(table, 8),
+            sized(table, 9, real), word(table, 11), word(table, 12), word(table, 13) != 0, first, last,
+        )  # fmt: skip
+        return 0
+
+    return put
+
+
+max_pool_f4_u1, max_pool_f4_i4 = _pooling(np.float32, np.uint8), _pooling(np.float32, np.int32)
+max_pool_f8_u1, max_pool_f8_i4 = _pooling(np.float64, np.uint8), _pooling(np.float64, np.int32)
+put_f4_u1, put_f4_i4 = _putting_back(np.float32, np.uint8), _putting_back(np.float32, np.int32)
+put_f8_u1, put_f8_i4 = _putting_back(np.float64, np.uint8), _putting_back(np.float64, np.int32)

@@ -10,7 +10,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from .intrinsics import (
     INF,
@@ -27,6 +26,7 @@ from .intrinsics import (
     minimum_f8,
     select,
 )
+from .jit import part
 
 # No __all__: generated sources import every name, and those of intrinsics.py and single.py.
 
@@ -36,7 +36,7 @@ FAST = {"contract", "reassoc", "nsz", "afn"}
 _strict = {"contract"}
 
 
-@njit(fastmath=_strict, error_model="numpy")
+@part(fastmath=_strict)
 def exp_f8(x):  # type: ignore[no-untyped-def]
     """Exponential: x = n ln 2 + r, the Taylor polynomial of degree 13 in r, and 2ⁿ in two halves."""
     y = minimum_f8(maximum_f8(x, -746.0), 710.0)
@@ -61,7 +61,7 @@ def exp_f8(x):  # type: ignore[no-untyped-def]
     return p * as_f8((half + 1023) << 52) * as_f8((rest + 1023) << 52)
 
 
-@njit(fastmath=_strict, error_model="numpy")
+@part(fastmath=_strict)
 def tanh_f8(x):  # type: ignore[no-untyped-def]
     """Hyperbolic tangent: a rational function near 0 (Cody and Waite), (1 - e) / (1 + e) elsewhere."""
     a = abs_f8(x)
@@ -74,13 +74,13 @@ def tanh_f8(x):  # type: ignore[no-untyped-def]
     return select(a < 0.625, near, select(x < 0.0, -far, far))
 
 
-@njit(fastmath=_strict, error_model="numpy")
+@part(fastmath=_strict)
 def log_f4(x):  # type: ignore[no-untyped-def]
     """Natural logarithm, computed in double precision and rounded."""
     return f4(log_f8(f8(x)))
 
 
-@njit(fastmath=_strict, error_model="numpy")
+@part(fastmath=_strict)
 def log_f8(x):  # type: ignore[no-untyped-def]
     """Natural logarithm: x = 2ᵏ m with m around 1, and atanh's series in (m - 1) / (m + 1)."""
     small = x < 2.2250738585072014e-308
@@ -105,43 +105,43 @@ def log_f8(x):  # type: ignore[no-untyped-def]
     return select((x < 0.0) | (x != x), NAN, done)
 
 
-@njit(error_model="numpy")
+@part()
 def sign_f4(x):  # type: ignore[no-untyped-def]
     """-1, 0, 1 or NaN."""
     return select(x != x, x, f4(f4(x > f4(0.0)) - f4(x < f4(0.0))))
 
 
-@njit(error_model="numpy")
+@part()
 def sign_f8(x):  # type: ignore[no-untyped-def]
     """-1, 0, 1 or NaN."""
     return select(x != x, x, f8(x > 0.0) - f8(x < 0.0))
 
 
-@njit(error_model="numpy")
+@part()
 def sign_i8(x):  # type: ignore[no-untyped-def]
     """-1, 0 or 1."""
     return i8(x > 0) - i8(x < 0)
 
 
-@njit(error_model="numpy")
+@part()
 def abs_i8(x):  # type: ignore[no-untyped-def]
     """Absolute value."""
     return abs(x)
 
 
-@njit(error_model="numpy")
+@part()
 def isnan_f4(x):  # type: ignore[no-untyped-def]
     """Whether it is NaN."""
     return x != x
 
 
-@njit(error_model="numpy")
+@part()
 def isinf_f4(x):  # type: ignore[no-untyped-def]
     """Whether it is infinite."""
     return abs_f4(x) == f4(INF)
 
 
-@njit(error_model="numpy")
+@part()
 def isfinite_f4(x):  # type: ignore[no-untyped-def]
     """Whether it is neither NaN nor infinite."""
     return abs_f4(x) < f4(INF)
@@ -154,7 +154,7 @@ isnan_f8, isinf_f8, isfinite_f8 = isnan_f4, isinf_f4, isfinite_f4
 
 
 def _double(function: Any) -> Any:
-    @njit(error_model="numpy")
+    @part()
     def double(x):  # type: ignore[no-untyped-def]
         return function(x)
 
@@ -162,7 +162,7 @@ def _double(function: Any) -> Any:
 
 
 def _single(function: Any) -> tuple[Any, Any]:
-    @njit(error_model="numpy")
+    @part()
     def single(x):  # type: ignore[no-untyped-def]
         return f4(function(f8(x)))
 
@@ -187,85 +187,85 @@ erfc_f8 = _double(math.erfc)
 lgamma_f4, lgamma_f8 = _single(math.lgamma)
 
 
-@njit(error_model="numpy")
+@part()
 def log2_f8(x):  # type: ignore[no-untyped-def]
     """Logarithm to base 2."""
     return np.log2(x)
 
 
-@njit(error_model="numpy")
+@part()
 def log2_f4(x):  # type: ignore[no-untyped-def]
     """Logarithm to base 2."""
     return f4(np.log2(f8(x)))
 
 
-@njit(error_model="numpy")
+@part()
 def log10_f8(x):  # type: ignore[no-untyped-def]
     """Logarithm to base 10."""
     return np.log10(x)
 
 
-@njit(error_model="numpy")
+@part()
 def log10_f4(x):  # type: ignore[no-untyped-def]
     """Logarithm to base 10."""
     return f4(np.log10(f8(x)))
 
 
-@njit(error_model="numpy")
+@part()
 def pow_f8(x, y):  # type: ignore[no-untyped-def]
     """Power, by the C library."""
     return np.power(x, y)
 
 
-@njit(error_model="numpy")
+@part()
 def pow_f4(x, y):  # type: ignore[no-untyped-def]
     """Power, computed in double precision and rounded."""
     return f4(np.power(f8(x), f8(y)))
 
 
-@njit(error_model="numpy")
+@part()
 def atan2_f8(x, y):  # type: ignore[no-untyped-def]
     """Angle of the point (y, x)."""
     return math.atan2(x, y)
 
 
-@njit(error_model="numpy")
+@part()
 def atan2_f4(x, y):  # type: ignore[no-untyped-def]
     """Angle of the point (y, x)."""
     return f4(math.atan2(f8(x), f8(y)))
 
 
-@njit(error_model="numpy")
+@part()
 def copysign_f8(x, y):  # type: ignore[no-untyped-def]
     """The size of x with the sign of y."""
     return math.copysign(x, y)
 
 
-@njit(error_model="numpy")
+@part()
 def copysign_f4(x, y):  # type: ignore[no-untyped-def]
     """The size of x with the sign of y."""
     return f4(math.copysign(f8(x), f8(y)))
 
 
-@njit(error_model="numpy")
+@part()
 def fmod_f8(x, y):  # type: ignore[no-untyped-def]
     """Remainder with the sign of x."""
     return math.fmod(x, y)
 
 
-@njit(error_model="numpy")
+@part()
 def fmod_f4(x, y):  # type: ignore[no-untyped-def]
     """Remainder with the sign of x."""
     return f4(math.fmod(f8(x), f8(y)))
 
 
-@njit(error_model="numpy")
+@part()
 def hypot_f8(x, y):  # type: ignore[no-untyped-def]
     """Length of (x, y)."""
     return math.hypot(x, y)
 
 
-@njit(error_model="numpy")
+@part()
 def hypot_f4(x, y):  # type: ignore[no-untyped-def]
     """Length of (x, y)."""
     return f4(math.hypot(f8(x), f8(y)))

@@ -7,8 +7,6 @@ argument would be magnified it comes in two parts, ``high + low``, from products
 
 from __future__ import annotations
 
-from numba import njit
-
 from .intrinsics import (
     INF,
     NAN,
@@ -24,6 +22,7 @@ from .intrinsics import (
     minimum_f4,
     select,
 )
+from .jit import part
 
 __all__ = [
     "erf_f4", "erf_slope_f4", "erfc_f4", "exp_f4", "expm1_f4", "gelu_f4", "gelu_slope_f4", "gelu_tanh_f4",
@@ -33,7 +32,7 @@ __all__ = [
 _strict = {"contract"}
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def _times_exp(factor, y, low):  # type: ignore[no-untyped-def]
     """``factor * exp(y + low)`` for -113 <= y <= 89: y = n ln 2 + r; a polynomial in r; 2ⁿ in two halves, for subnormals."""
     n = floor_f4(y * f4(1.4426950408889634) + f4(0.5))
@@ -50,13 +49,13 @@ def _times_exp(factor, y, low):  # type: ignore[no-untyped-def]
     return (factor * p + factor) * as_f4(i4((half + i4(127)) << i4(23))) * as_f4(i4((rest + i4(127)) << i4(23)))
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def exp_f4(x):  # type: ignore[no-untyped-def]
     """Exponential."""
     return _times_exp(f4(1.0), minimum_f4(maximum_f4(x, f4(-112.0)), f4(89.0)), f4(0.0))
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def expm1_f4(x):  # type: ignore[no-untyped-def]
     """``exp(x) - 1``: with 2ⁿ and r as for the exponential, ``2ⁿ (exp(r) - 1) + (2ⁿ - 1)``, all of it halved."""
     y = minimum_f4(maximum_f4(x, f4(-25.0)), f4(89.0))
@@ -74,7 +73,7 @@ def expm1_f4(x):  # type: ignore[no-untyped-def]
     return select(x == f4(0.0), x, select(n == f4(0.0), p, done))
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def log1p_f4(x):  # type: ignore[no-untyped-def]
     """``log(1 + x)``: 1 + x = 2ᵏ (1 + f) with 1 + f around 1; what the sum rounded off goes back into f."""
     u = f4(1.0) + x
@@ -101,7 +100,7 @@ def log1p_f4(x):  # type: ignore[no-untyped-def]
     return select((x < f4(-1.0)) | (x != x), f4(NAN), done)
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def tanh_f4(x):  # type: ignore[no-untyped-def]
     """Hyperbolic tangent: an odd polynomial near 0, (1 - e) / (1 + e) with e = exp(-2|x|) elsewhere."""
     a = abs_f4(x)
@@ -117,7 +116,7 @@ def tanh_f4(x):  # type: ignore[no-untyped-def]
     return select(a < f4(0.625), near, select(x < f4(0.0), -far, far))
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def erf_f4(x):  # type: ignore[no-untyped-def]
     """Error function: an odd polynomial near 0, ``1 - exp(-p)`` with a polynomial p elsewhere."""
     z = x * x
@@ -140,7 +139,7 @@ def erf_f4(x):  # type: ignore[no-untyped-def]
     return select(a < f4(1.0), x + x * near, select(x < f4(0.0), -far, far))
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def _tail(y, root, n0, n1, n2, n3, q1, q2, q3, q4, q5):  # type: ignore[no-untyped-def]
     """``(1 + n/q) / d``, with d = 1 + root y and polynomials n and q.
 
@@ -155,7 +154,7 @@ def _tail(y, root, n0, n1, n2, n3, q1, q2, q3, q4, q5):  # type: ignore[no-untyp
     return t + t * ((n * y) * (d * r) + (fma_f4(-t, d, f4(1.0)) - t * lost))
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def _scaled_erfc(y):  # type: ignore[no-untyped-def]
     """``exp(y²) erfc(y)`` for 0 <= y <= 10.2."""
     return _tail(
@@ -164,7 +163,7 @@ def _scaled_erfc(y):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def _scaled_share(a):  # type: ignore[no-untyped-def]
     """``exp(a²/2) Φ(-a)`` for 0 <= a <= 15: half the same at a/√2, which would have to be rounded."""
     return f4(0.5) * _tail(
@@ -173,7 +172,7 @@ def _scaled_share(a):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def erfc_f4(x):  # type: ignore[no-untyped-def]
     """``1 - erf(x)``."""
     a = minimum_f4(abs_f4(x), f4(10.2))
@@ -182,7 +181,7 @@ def erfc_f4(x):  # type: ignore[no-untyped-def]
     return select(x < f4(0.0), f4(2.0) - r, r)
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def erf_slope_f4(x):  # type: ignore[no-untyped-def]
     """``2/√π exp(-x²)``, the derivative of the error function."""
     a = minimum_f4(abs_f4(x), f4(10.5))
@@ -190,20 +189,20 @@ def erf_slope_f4(x):  # type: ignore[no-untyped-def]
     return _times_exp(f4(1.1283791670955126), -square, -fma_f4(a, a, -square))
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def _times_density(factor, a):  # type: ignore[no-untyped-def]
     """``factor * exp(-a²/2)``."""
     square = a * a
     return _times_exp(factor, f4(-0.5) * square, f4(-0.5) * fma_f4(a, a, -square))
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def normal_density_f4(x):  # type: ignore[no-untyped-def]
     """The density of a standard normal distribution, the derivative of :func:`normal_share_f4`."""
     return _times_density(f4(0.3989422804014327), minimum_f4(abs_f4(x), f4(15.0)))
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def normal_share_f4(x):  # type: ignore[no-untyped-def]
     """The share Φ(x) of a standard normal distribution below x."""
     a = minimum_f4(abs_f4(x), f4(15.0))
@@ -211,7 +210,7 @@ def normal_share_f4(x):  # type: ignore[no-untyped-def]
     return select(x > f4(0.0), f4(1.0) - r, r)
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def gelu_f4(x):  # type: ignore[no-untyped-def]
     """``x Φ(x)``."""
     a = minimum_f4(abs_f4(x), f4(15.0))
@@ -219,7 +218,7 @@ def gelu_f4(x):  # type: ignore[no-untyped-def]
     return select(x >= f4(0.0), x - r, select(x == f4(-INF), f4(NAN), -r))
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def gelu_slope_f4(x):  # type: ignore[no-untyped-def]
     """The derivative of ``x Φ(x)``."""
     a = minimum_f4(abs_f4(x), f4(15.0))
@@ -227,20 +226,20 @@ def gelu_slope_f4(x):  # type: ignore[no-untyped-def]
     return select(abs_f4(x) == f4(INF), f4(NAN), select(x > f4(0.0), f4(1.0) - r, r))
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def sigmoid_f4(x):  # type: ignore[no-untyped-def]
     """``1 / (1 + exp(-x))``, of negative x as ``exp(x) / (1 + exp(x))``."""
     e = exp_f4(-abs_f4(x))
     return select(x < f4(0.0), e, f4(1.0)) / (f4(1.0) + e)
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def softplus_f4(x):  # type: ignore[no-untyped-def]
     """``log(1 + exp(x))``."""
     return maximum_f4(x, f4(0.0)) + log1p_f4(exp_f4(-abs_f4(x)))
 
 
-@njit(error_model="numpy", forceinline=True)
+@part(forceinline=True)
 def _cubic(x):  # type: ignore[no-untyped-def]
     """``√(8/π) (x + 0.044715 x³)`` in two parts; nothing here may be contracted."""
     a = f4(1.5957691216057308) * x
@@ -255,7 +254,7 @@ def _cubic(x):  # type: ignore[no-untyped-def]
     return high, ((a - (high - rest)) + (b - rest)) + (a_low + b_low)
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def gelu_tanh_f4(x):  # type: ignore[no-untyped-def]
     """``x (1 + tanh(u / 2)) / 2`` with u = √(8/π) (x + 0.044715 x³), which is ``x / (1 + exp(-u))``."""
     a = minimum_f4(abs_f4(x), f4(11.0))
@@ -264,7 +263,7 @@ def gelu_tanh_f4(x):  # type: ignore[no-untyped-def]
     return select(x >= f4(0.0), x - r, select(x == f4(-INF), f4(NAN), -r))
 
 
-@njit(fastmath=_strict, error_model="numpy", forceinline=True)
+@part(fastmath=_strict, forceinline=True)
 def gelu_tanh_slope_f4(x):  # type: ignore[no-untyped-def]
     """The derivative of ``x / (1 + exp(-u))``, u as above."""
     a = minimum_f4(abs_f4(x), f4(11.0))

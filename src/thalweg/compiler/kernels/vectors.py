@@ -1,7 +1,4 @@
-"""Vector instructions for kernels whose totals must stay in registers, written for LLVM: Numba's own loops keep them in memory.
-
-Numba's cache watches the file of a kernel and no other: after a change here the files that use it must be saved, too.
-"""
+"""Vector instructions for kernels whose totals must stay in registers, written for LLVM: Numba's own loops keep them in memory."""
 
 from __future__ import annotations
 
@@ -11,10 +8,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils as _cgutils
 
-__all__ = ["BITS", "BYTES", "Vectors", "arguments", "cgutils", "whole"]
+from .sizes import BITS, BYTES
 
-BITS = 256  # of one vector; where the machine's are shorter LLVM takes several
-BYTES = 64  # of the neighbouring samples, or elements of a row, in one tile: sixteen or eight
+__all__ = ["Vectors", "arguments", "cgutils", "whole"]
 
 cgutils: Any = _cgutils
 _FLAGS = ("contract", "nsz")  # a product may be fused with the sum that it goes into
