@@ -35,13 +35,14 @@ PARTS: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
             "ops/conv.py": ("_conv", "_conv_bias", "_conv_input", "_conv_weight", "_bias_rule"),
             "ops/_conv_arrays.py": (
                 "conv", "conv_input", "conv_weight", "out_size", "_padded", "_windows", "_blocks", "_inner", "_rows", "_form",
-                "_full", "_rounded", "_correlated", "_summed", "_surrounded", "_worth", "kernels",
+                "_full", "_rounded", "_correlated", "_surrounded", "_worth", "kernels",
             ),
             "ops/_conv_tables.py": ("*",),
             "compiler/kernels/conv.py": ("*",),
+            "compiler/convolve.py": ("correlate", "inner", "weight_gradient", "_tiled"),
         },
         "public": {"ops/conv.py": ("conv2d", "_convolved", "_checked", "_settings", "_named_padding", "per_dim")},
-        "shared": {"compiler/kernels/vectors.py": ("*",)},
+        "shared": {"compiler/kernels/vectors.py": ("*",), "compiler/convolve.py": ("_table", "_kernel", "_number")},
     },
 }  # fmt: skip
 

@@ -123,11 +123,13 @@ def test_two_threads_may_ask_at_once(team: Team) -> None:
     assert (done == 200).all()
 
 
-def test_sleeping_helpers_are_woken(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sleeping_helpers_are_woken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LOOKS", 1)
+    team = Team(2)
     seen: list[int] = []
     for _ in range(20):
         team.run(lambda first, last: seen.append(first), 6, 6)
+    team.leave()
     assert len(seen) == 120
 
 

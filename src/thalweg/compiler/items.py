@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "List", "Loop", "Loss", "Matmul", "Other", "Product", "lists", "trial"]
 
-_PAYS = 1 << 15  # additions of a loop, or as much, from which a second thread pays
+_PAYS = 1 << 13  # additions of a loop, or as much, from which a second thread pays
 _PRODUCT_PAYS = 1 << 18  # multiplications of a product from which a second thread pays
 _ALONE = 1 << 22  # those of a product outside of a list
 _EACH = 2  # parts of a loop for each thread

@@ -29,7 +29,6 @@ _SIGNATURE = "int64(int64, int64, int64)"
 Function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 _lock = threading.RLock()
 _known: dict[str, dict[str, int]] = {}
-_engines: list[Any] = []
 
 
 @cache
@@ -86,8 +85,8 @@ def _path(digest: str) -> Path:
     return cache_folder() / "compiled" / f"{digest}.o"
 
 
-@cache
 def _target() -> Any:
+    """Return LLVM's description of this machine; an engine takes the one that it is given for its own."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -99,16 +98,23 @@ def _target() -> Any:
     )
 
 
+@cache
+def _engine() -> Any:
+    import llvmlite.binding as llvm
+
+    target = _target()
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+
+
 def _linked(code: bytes, names: dict[str, str], needs: list[str]) -> dict[str, int] | None:
     """Load object code; return the addresses of the symbols that the functions have in it, None if it needs others."""
     import llvmlite.binding as llvm
 
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
+    engine = _engine()
     if not all(llvm.address_of_symbol(name) for name in needs):
         return None
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    _engines.append(engine)
     return {name: engine.get_function_address(symbol) for name, symbol in names.items()}
 
 
@@ -130,10 +136,11 @@ def _make(digest: str, made: list[Any]) -> dict[str, int]:
 
     joined = llvm.parse_assembly("")
     joined.triple = llvm.get_process_triple()
-    joined.data_layout = str(_target().target_data)
+    target = _target()
+    joined.data_layout = str(target.target_data)
     names: dict[str, str] = {}
     for function in made:
-        symbol = names[function.__name__] = f"thalweg_{function.__name__}"
+        symbol = names[function.__name__] = f"thalweg_{digest}_{function.__name__}"
         inner = next(iter(function.overloads.values())).fndesc.llvm_func_name
         module = llvm.parse_assembly(next(iter(function.inspect_llvm().values())))
         module.link_in(llvm.parse_assembly(_plain(symbol, inner)))
@@ -141,7 +148,7 @@ def _make(digest: str, made: list[Any]) -> dict[str, int]:
             if part.name != symbol and not part.is_declaration:
                 part.linkage = "internal"
         joined.link_in(module)
-    code = _target().emit_object(joined)
+    code = target.emit_object(joined)
     needs = [f.name for f in joined.functions if f.is_declaration and not f.name.startswith("llvm.")]
     head = json.dumps({"names": names, "needs": needs}).encode()
     body = len(head).to_bytes(8, "little") + head + code

@@ -405,6 +405,16 @@ class Plan:
             0,
             f"{loops} fused loops, {products} products in BLAS, {own} convolutions, poolings and losses in their kernels",
         )
+        kinds = [isinstance(item, Call) for item in self.items]
+        lists = sum(kind and not before for kind, before in zip(kinds, [False, *kinds], strict=False))
+        between = len(kinds) - sum(kinds)
+        if between:
+            note = (
+                f"machine code makes {sum(kinds)} calls in {lists} lists, Python runs {between} operations between them"
+            )
+        else:
+            note = f"machine code makes these {len(kinds)} calls in one list, without Python in between"
+        self.notes.insert(1, note)
 
     def lends(self, value: Value) -> bool:
         """Return whether a gradient lies in a buffer of its own, row by row."""
