@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from .machine import kernel
+from .machine import address, kernel
 
 __all__ = ["HEAD", "ITEM", "Calls", "Team", "team_of"]
 
@@ -80,14 +80,14 @@ class Calls:
 
     def alone(self, start: int) -> int:
         """Make the calls from `start` on without helpers; return where it ended."""
-        return kernel("native", "lead")(self.table.ctypes.data, start, 0)
+        return kernel("native", "walk")(self.table.ctypes.data, start, 0)
 
 
 class Team:
     """The calling thread and its helpers."""
 
     def __init__(self, helpers: int) -> None:
-        self.lead, self.rest = kernel("native", "lead"), kernel("native", "rest")
+        self.walk, self.rest = kernel("native", "walk"), kernel("native", "rest")
         self.tell, self.reached = kernel("native", "tell"), kernel("native", "reached")
         self.size = helpers + 1
         self.pid = os.getpid()
@@ -154,7 +154,7 @@ class Team:
             self.number += 1
             self.hold(calls)
             calls.table[0], calls.table[2] = self.board_at, self.offer
-            ended = self.lead(calls.table.ctypes.data, start, self.number)
+            ended = self.walk(calls.table.ctypes.data, start, self.number)
             if ended < calls.count:  # helpers wait for its end
                 self.number += 1
                 self.tell(self.board_at, self.number, 0)
@@ -199,7 +199,8 @@ class Team:
 
     def help(self, k: int) -> None:
         """Do parts of every job that comes, until the team is left."""
-        table = np.array([self.board_at, self.finished_at + 64 * k, _LOOKS, _DELAY, self.offer])
+        walk = address("native", "walk")
+        table = np.array([self.board_at, 0, self.offer, walk, self.finished_at + 64 * k, _LOOKS, _DELAY])
         at, seen = table.ctypes.data, 0
         while not self.left:
             job = self.rest(at, seen, self.done[k])

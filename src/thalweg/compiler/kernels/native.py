@@ -19,10 +19,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..team import HEAD, ITEM
-from .jit import part
 from .vectors import cgutils
 
-__all__ = ["flat", "give_back", "lead", "lend", "reached", "rest", "sized", "tell", "word"]
+__all__ = ["flat", "give_back", "lend", "reached", "rest", "sized", "tell", "walk", "word"]
 
 TAKEN, DONE = 8, 16  # of a call: parts taken so far, parts done
 JOB = 1 << 20  # the number of a job is counted in this, parts in ones
@@ -193,15 +192,28 @@ lend: Any = intrinsic(_write_lend)
 give_back: Any = intrinsic(_write_give_back)
 
 
-@part()
-def _walk(board: int, calls: int, job: int, leads: bool, offer: int) -> int:
-    """Make the calls of a list; return at which one it ended, their number if at none."""
-    start, count = word(calls, 1), word(calls, 0)
-    for k in range(start, count):
+def walk(table: int, start: int, job: int) -> int:
+    """Make the calls of a list, as its caller from `start` on, as a helper where `start` is negative.
+
+    Return at which one it ended, their number if at none. The table: the board, the list, and the function that offers
+    the processor to others. Job 0 is done alone; otherwise its caller first writes it on the board.
+    """
+    board, calls, offer = word(table, 0), word(table, 1), word(table, 2)
+    count, leads = word(calls, 0), start >= 0
+    if leads:
+        _put(calls, 1, start)
+        if job > 0:
+            for k in range(start, count):
+                item = calls + 8 * (HEAD + ITEM * k)
+                _tell(item, DONE, job * JOB)
+                _tell(item, TAKEN, job * JOB)
+            _put(board, 1, calls)
+            _tell(board, 0, job)
+    for k in range(word(calls, 1), count):
         item = calls + 8 * (HEAD + ITEM * k)
-        function, table, extent, parts, step = word(item, 0), word(item, 1), word(item, 2), word(item, 3), word(item, 4)
+        function, given, extent, parts, step = word(item, 0), word(item, 1), word(item, 2), word(item, 3), word(item, 4)
         if leads and (job == 0 or parts == 1):
-            if _call(function, table, 0, extent):
+            if _call(function, given, 0, extent):
                 return k
             _tell(item, DONE, job * JOB + 1)
             continue
@@ -212,7 +224,7 @@ def _walk(board: int, calls: int, job: int, leads: bool, offer: int) -> int:
                 break
             if _take(item, TAKEN, seen):
                 stop = step * taken + step
-                _call(function, table, step * taken, stop if stop < extent else extent)
+                _call(function, given, step * taken, stop if stop < extent else extent)
                 _count(item, DONE)
         looks = 0
         while _see(item, DONE) != job * JOB + parts:
@@ -225,32 +237,15 @@ def _walk(board: int, calls: int, job: int, leads: bool, offer: int) -> int:
     return count
 
 
-def lead(table: int, start: int, job: int) -> int:
-    """Make the calls of a list from `start` on, with the threads that look at the board; return where it ended.
-
-    The table: the board, the list, and the function that offers the processor to others. Job 0 is done alone.
-    """
-    board, calls, offer = word(table, 0), word(table, 1), word(table, 2)
-    _put(calls, 1, start)
-    if job > 0:
-        for k in range(start, word(calls, 0)):
-            item = calls + 8 * (HEAD + ITEM * k)
-            _tell(item, DONE, job * JOB)
-            _tell(item, TAKEN, job * JOB)
-        _put(board, 1, calls)
-        _tell(board, 0, job)
-    return _walk(board, calls, job, True, offer)
-
-
 def rest(table: int, seen: int, done: int) -> int:
     """Tell what was done, then look at the board for another job than the one `seen`; do those that are lists of calls.
 
     Return the number of a job that is Python's, or minus the number of the last one seen if none came for a while.
-    The table: the board, where to tell what is done and which job was seen, how often to look, how often more before
-    it returns to Python, and the function that offers the processor. Before it returns the caller gets to its own part
-    and lets go of the interpreter's lock: whoever has to wait for that lock sleeps.
+    The table: that of :func:`walk`, in which this writes the list; that function; where to tell what is done and which
+    job was seen; how often to look, and how often more before it returns to Python. By then the caller got to its own
+    part and let go of the interpreter's lock: whoever has to wait for that lock sleeps.
     """
-    board, mine, looks, delay, offer = word(table, 0), word(table, 1), word(table, 2), word(table, 3), word(table, 4)
+    board, walks, mine, looks, delay = word(table, 0), word(table, 3), word(table, 4), word(table, 5), word(table, 6)
     _tell(mine, 0, done)
     _tell(mine, 1, seen)
     look = 0
@@ -264,7 +259,8 @@ def rest(table: int, seen: int, done: int) -> int:
             for _ in range(delay):
                 _see(board, 0)
             return job
-        _walk(board, calls, job, False, offer)
+        _put(table, 1, calls)
+        _call(walks, table, -1, job)
         seen, look = job, 0
         _tell(mine, 1, seen)
     return -seen
