@@ -17,6 +17,7 @@ import pytest
 
 import thalweg as tw
 from tests.compiler import python_kernels
+from tests.compiler.steps import classifier_step
 from thalweg import nn, optim
 from thalweg.compiler import cache, program
 from thalweg.compiler.threads import run_parts
@@ -454,16 +455,7 @@ def test_machine_code_of_a_plan_equals_eager(folder: Path) -> None:
     def network() -> Any:
         tw.manual_seed(0)
         model = nn.Sequential(nn.Linear(64, 48), nn.Tanh(), nn.Linear(48, 10))
-        optimizer = optim.Adam(model.parameters(), lr=0.01)
-
-        def step(x: Any, y: Any) -> Any:
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(x), y)
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        return step
+        return classifier_step(model, optim.Adam(model.parameters(), lr=0.01))
 
     step = network()
     want = [step(tw.tensor(x), tw.tensor(y)).item() for _ in range(4)]

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 import thalweg as tw
+from tests.compiler.steps import classifier_step
 from thalweg import nn, optim
 from thalweg.compiler import items, machine
 from thalweg.compiler.machine import Function
-from thalweg.compiler.team import HEAD, ITEM, Calls, Team
+from thalweg.compiler.team import Calls, Team
 from thalweg.errors import ThalwegError
 
 pytest.importorskip("numba")
@@ -120,13 +121,10 @@ class Listed:
 
     def __init__(self, calls: list[tuple[Work, int, int]]) -> None:
         self.functions = [Function(f) for f, _, _ in calls]
-        memory = np.zeros(HEAD + ITEM * len(calls), np.int64)
-        memory[0] = len(calls)
-        each = memory[HEAD:].reshape(-1, ITEM)
-        for row, function, (_, extent, parts) in zip(each, self.functions, calls, strict=True):
+        self.calls = Calls(len(calls))
+        for row, function, (_, extent, parts) in zip(self.calls.items, self.functions, calls, strict=True):
             step = -(-extent // parts)
             row[:5] = ctypes.cast(function, ctypes.c_void_p).value, 0, extent, -(-extent // step), step
-        self.calls = Calls(memory, len(calls))
 
 
 def test_calls_are_made_in_order_and_every_part_once(team: Team) -> None:
@@ -178,6 +176,16 @@ def test_a_list_ends_at_a_call_that_fails_and_goes_on_after_it(team: Team) -> No
     ran: list[int] = []
     team.run(lambda first, last: ran.extend(range(first, last)), 9, 9)  # nobody waits for the end of the list
     assert sorted(ran) == list(range(9))
+
+
+def test_a_helper_that_comes_late_leaves_a_list_that_is_over() -> None:
+    ran: list[int] = []
+    listed = Listed([(lambda table, first, last: ran.append(first) or 0, 4, 2)] * 2)  # type: ignore[func-returns-value]
+    board = np.zeros(8, np.int64)
+    listed.calls.table[0] = board.ctypes.data
+    board[0] = board[2] = 5  # the present job, and the last list that is over
+    assert machine.kernel("native", "walk")(listed.calls.table_at, -1, 5) == 0
+    assert not ran
 
 
 def test_lists_and_functions_alternate_and_many_lists_are_let_go(team: Team) -> None:
@@ -289,16 +297,7 @@ def test_likelihoods_with_ignored_classes_and_of_a_transpose(dtype: Any, reducti
 def test_a_class_out_of_range_is_refused_and_changes_nothing(threads: int) -> None:
     tw.manual_seed(0)
     model = nn.Sequential(nn.Linear(300, 200), nn.ReLU(), nn.Linear(200, 10))
-    optimizer = optim.Adam(model.parameters())
-
-    @tw.compile
-    def step(x: Any, y: Any) -> Any:
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = tw.compile(classifier_step(model, optim.Adam(model.parameters())))
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((64, 300)).astype(np.float32), rng.integers(0, 10, 64)
     before = tw.get_num_threads()

@@ -46,6 +46,13 @@ def _kernel(file: str, name: str, *arrays: Any) -> Any:
     return kernel(file, "_".join([name, *(_KINDS[a.dtype.name] for a in arrays)]))
 
 
+def _run(run: Any, given: tuple[Any, ...], count: int, threads: int | None = None, unit: int = 1) -> None:
+    """Run a kernel on a table, its range of `unit` times `count` in parts of whole units."""
+    table = _table(given)
+    at = table.ctypes.data
+    run_parts(lambda first, last: run(at, first * unit, last * unit), count, threads)
+
+
 def _number(value: Any, dtype: Any) -> Any:
     """Return a number that is not whole as an array of one, of which a table holds the address."""
     return np.array([value], dtype)
@@ -66,8 +73,7 @@ def inner(x: Any) -> Any:
     n, channels, places = x.shape
     out = np.empty((channels, places, n), x.dtype)
     given = x, places, 1, channels * places, places, n, np.arange(places), out
-    run, table = _kernel("conv", "inner", x), _table(given)
-    run_parts(lambda first, last: run(table.ctypes.data, first, last), channels, helpers_for(x.size))
+    _run(_kernel("conv", "inner", x), given, channels, helpers_for(x.size))
     return out
 
 
@@ -104,12 +110,8 @@ def correlate(
         which, windows, counts, width, _number(floor, x.dtype),
     )  # fmt: skip
     tasks = groups * len(table[0]) * -(-length * x.itemsize // BYTES)
-    run, numbers = _kernel("conv", "correlate", x, small), _table(given)
-    run_parts(
-        lambda start, stop: run(numbers.ctypes.data, start * unit, stop * unit),
-        tasks // unit,
-        helpers_for(len(table[0]) * length * rows * groups * channels * per // 8),
-    )
+    threads = helpers_for(len(table[0]) * length * rows * groups * channels * per // 8)
+    _run(_kernel("conv", "correlate", x, small), given, tasks // unit, threads, unit)
 
 
 def weight_gradient(
@@ -129,8 +131,7 @@ def weight_gradient(
     given = (
         x, *lies, where, channels, g, *g_lies, g_where, *fetch, rows, samples, lanes, *pieces, EACH, taps, total, parts,
     )  # fmt: skip
-    run, numbers = _kernel("conv", "weight_gradient", x, fetch[0]), _table(given)
-    run_parts(lambda start, stop: run(numbers.ctypes.data, start, stop), groups * parts)
+    _run(_kernel("conv", "weight_gradient", x, fetch[0]), given, groups * parts)
     return total.sum(axis=1)
 
 
@@ -140,13 +141,11 @@ def max_pool(x: Any, windows: Any, counts: Any, floor: float, out: Any, which: A
     `windows` lists the places of each window, of which the first `counts` are inside.
     """
     given = x, x.shape[1], windows, counts, windows.shape[1], _number(floor, x.dtype), out, which, x.shape[2]
-    run, table = _kernel("pool", "max_pool", x, which), _table(given)
-    run_parts(lambda first, last: run(table.ctypes.data, first, last), out.shape[0] * out.shape[1], helpers_for(x.size))
+    _run(_kernel("pool", "max_pool", x, which), given, out.shape[0] * out.shape[1], helpers_for(x.size))
 
 
 def put(g: Any, which: Any, windows: Any, counts: Any, out: Any, once: bool) -> None:
     """Write the transpose of choosing: each ``g[channel, window, sample]`` at its place, zeros elsewhere."""
     given = g, which, windows, counts, windows.shape[1], out, out.shape[1], g.shape[2], once
-    run, table = _kernel("pool", "put", g, which), _table(given)
     tasks = g.shape[0] * (g.shape[1] if once else 1)
-    run_parts(lambda first, last: run(table.ctypes.data, first, last), tasks, helpers_for(out.size))
+    _run(_kernel("pool", "put", g, which), given, tasks, helpers_for(out.size))

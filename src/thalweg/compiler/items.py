@@ -6,6 +6,7 @@ which the machine walks with all threads; an operation without such a kernel com
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from .memory import Root, empty_like_order, memory_order
 from .nest import Nest
 from .program import Array, Operation, Value
 from .scalars import suffix
-from .team import HEAD, ITEM, Calls
+from .team import Calls
 from .threads import cblas, get_num_threads, run_parts, team_of
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ def trial(op: Operation, probes: list[Any]) -> tuple[Array, ...]:
 
 class Call:
     """A call of machine code: its table, how far its range goes, and how many parts that is worth."""
-
-    name = ""  # of the function
 
     def __init__(self, plan: Plan, operands: list[tuple[Root, int]], numbers: tuple[int, ...] = ()) -> None:
         """Let the table begin with the addresses of operands: pieces of memory, and from which byte."""
@@ -180,15 +179,11 @@ class List:
     """Calls that follow each other."""
 
     def __init__(self, calls: list[Call], loops: dict[str, int]) -> None:
-        head, size = HEAD, ITEM
         self.calls = calls
-        memory = np.zeros(head + size * len(calls) + 8, np.int64)
-        memory = memory[-(memory.ctypes.data // 8) % 8 :]  # from a cache line on
-        memory[0] = len(calls)
-        self.items = memory[head : head + size * len(calls)].reshape(-1, size)
+        self.list = Calls(len(calls))
+        self.items = self.list.items
         for item, call in zip(self.items, calls, strict=True):
             item[:3] = call.address(loops), call.table.ctypes.data, call.extent
-        self.list = Calls(memory, len(calls))
         self.threads = 0
         self.divided = False
 
@@ -219,17 +214,9 @@ def lists(items: list[Call | Other | Matmul], source: str, names: tuple[str, ...
     """Compile the loops of a plan, or load them; return its items with neighbouring calls joined."""
     loops = generated(source, names) if names else {}
     found: list[List | Other | Matmul] = []
-    waiting: list[Call] = []
-    for item in items:
-        if isinstance(item, Call):
-            waiting.append(item)
-            continue
-        if waiting:
-            found.append(List(waiting, loops))
-            waiting = []
-        found.append(item)
-    if waiting:
-        found.append(List(waiting, loops))
+    for called, neighbours in groupby(items, lambda item: isinstance(item, Call)):
+        some: list[Any] = list(neighbours)
+        found += [List(some, loops)] if called else some
     return found
 
 

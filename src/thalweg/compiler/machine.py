@@ -13,15 +13,13 @@ import ctypes
 import hashlib
 import importlib
 import json
-import os
-import tempfile
 import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .cache import HEAD, cache_folder, circumstances, no_collection
+from .cache import HEAD, cache_folder, circumstances, no_collection, write_whole
 
 __all__ = ["Function", "address", "generated", "kernel"]
 
@@ -153,7 +151,7 @@ def _make(digest: str, made: list[Any]) -> dict[str, int]:
     head = json.dumps({"names": names, "needs": needs}).encode()
     body = len(head).to_bytes(8, "little") + head + code
     with contextlib.suppress(OSError):
-        _write(_path(digest), hashlib.sha256(body).digest() + body)
+        write_whole(_path(digest), hashlib.sha256(body).digest() + body)
     found = _linked(code, names, needs)
     if found is None:  # pragma: no cover  (Numba itself would not have found them)
         raise RuntimeError(f"compile: machine code needs {needs}, of which some are missing in this process.")
@@ -179,16 +177,3 @@ def _plain(symbol: str, inner: str) -> str:
     raised = builder.icmp_signed("!=", builder.call(theirs, [result, error, *ours.args]), state(0))
     builder.ret(builder.select(raised, whole(-1), builder.load(result)))
     return str(module)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise

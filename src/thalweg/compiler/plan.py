@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -406,12 +407,10 @@ class Plan:
             f"{loops} fused loops, {products} products in BLAS, {own} convolutions, poolings and losses in their kernels",
         )
         kinds = [isinstance(item, Call) for item in self.items]
-        lists = sum(kind and not before for kind, before in zip(kinds, [False, *kinds], strict=False))
-        between = len(kinds) - sum(kinds)
-        if between:
-            note = (
-                f"machine code makes {sum(kinds)} calls in {lists} lists, Python runs {between} operations between them"
-            )
+        calls, runs = sum(kinds), sum(called for called, _ in groupby(kinds))
+        if calls < len(kinds):
+            between = len(kinds) - calls
+            note = f"machine code makes {calls} calls in {runs} lists, Python runs {between} operations between them"
         else:
             note = f"machine code makes these {len(kinds)} calls in one list, without Python in between"
         self.notes.insert(1, note)

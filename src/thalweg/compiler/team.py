@@ -26,8 +26,8 @@ from .machine import address, kernel
 
 __all__ = ["HEAD", "ITEM", "Calls", "Team", "team_of"]
 
-# How a list of calls lies in memory (kernels/native.py has them too): its length and its start, then for each call the
-# function, the table, how far it goes, in how many parts of what size; and on cache lines of their own what is taken and done.
+# How a list of calls lies in memory: its length and its start, then for each call the function, the table, how far it
+# goes, in how many parts of what size; and on cache lines of their own what is taken and done.
 HEAD, ITEM = 8, 24
 
 _LOOKS = 1 << 20  # about a millisecond
@@ -69,18 +69,21 @@ _NOTHING = _Job(lambda first, last: None, 0, 0)
 
 
 class Calls:
-    """A list of calls in memory, as the machine code of kernels/native.py reads it; whoever makes it fills it."""
+    """A list of so many calls in memory, as the machine code of kernels/native.py reads it; whoever makes it fills `items`."""
 
-    __slots__ = ("count", "memory", "table")
+    __slots__ = ("items", "memory", "table", "table_at")
 
-    def __init__(self, memory: Any, count: int) -> None:
-        self.memory = memory
-        self.count = count
-        self.table = np.array([0, memory.ctypes.data, 0])
+    def __init__(self, count: int) -> None:
+        memory = np.zeros(HEAD + ITEM * count + 8, np.int64)
+        self.memory = memory[-(memory.ctypes.data // 8) % 8 :]  # from a cache line on
+        self.memory[0] = count
+        self.items = self.memory[HEAD : HEAD + ITEM * count].reshape(count, ITEM)
+        self.table = np.array([0, self.memory.ctypes.data, 0])
+        self.table_at = self.table.ctypes.data
 
     def alone(self, start: int) -> int:
         """Make the calls from `start` on without helpers; return where it ended."""
-        return kernel("native", "walk")(self.table.ctypes.data, start, 0)
+        return kernel("native", "walk")(self.table_at, start, 0)
 
 
 class Team:
@@ -93,11 +96,9 @@ class Team:
         self.pid = os.getpid()
         self.free = threading.Lock()  # held by the thread whose work is being done
         self.number = 0  # of the present job
-        self.board = np.zeros(8, np.int64)  # where helpers see it, and the list of calls if it is one
+        self.board = np.zeros(8, np.int64)  # where helpers see it: kernels/native.py
         self.board_at = self.board.ctypes.data
-        self.finished = np.zeros(
-            8 * self.size, np.int64
-        )  # parts done by each and the last job seen, a cache line apart
+        self.finished = np.zeros(8 * self.size, np.int64)  # a cache line of each: parts done, the last job seen
         self.finished_at = self.finished.ctypes.data
         self.offer = _offer()
         self.held: dict[Calls, int] = {}  # lists that a helper may still look at, and the last job of each
@@ -154,11 +155,7 @@ class Team:
             self.number += 1
             self.hold(calls)
             calls.table[0], calls.table[2] = self.board_at, self.offer
-            ended = self.walk(calls.table.ctypes.data, start, self.number)
-            if ended < calls.count:  # helpers wait for its end
-                self.number += 1
-                self.tell(self.board_at, self.number, 0)
-            return ended
+            return self.walk(calls.table_at, start, self.number)
         finally:
             self.free.release()
 

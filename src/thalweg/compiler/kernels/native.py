@@ -4,8 +4,8 @@ What is called takes the address of a *table* of whole numbers, and which part o
 its arrays lie, and all else that it needs.
 
 A *list* is memory of its own: the number of calls and which is the first, then for every call ITEM numbers on three
-cache lines, so that nobody waits for another's.
-Parts of a call are taken by whoever is free; a call begins when the one before it is done. What has been taken and what
+cache lines, so that nobody waits for another's. The *board* has the number of the present job, its list or 0 where it
+is Python's, and the number of the last list that is over. Parts of a call are taken by whoever is free; a call begins when the one before it is done. What has been taken and what
 has been done is counted together with the number of the job, so a thread that comes late, with an old number, finds
 nothing to do. The caller itself does what is not divided, and never waits for a thread that has not begun.
 """
@@ -196,7 +196,8 @@ def walk(table: int, start: int, job: int) -> int:
     """Make the calls of a list, as its caller from `start` on, as a helper where `start` is negative.
 
     Return at which one it ended, their number if at none. The table: the board, the list, and the function that offers
-    the processor to others. Job 0 is done alone; otherwise its caller first writes it on the board.
+    the processor to others. Job 0 is done alone; otherwise its caller first writes it on the board, and in the end that
+    it is over, for helpers that still wait for one of its calls.
     """
     board, calls, offer = word(table, 0), word(table, 1), word(table, 2)
     count, leads = word(calls, 0), start >= 0
@@ -214,7 +215,8 @@ def walk(table: int, start: int, job: int) -> int:
         function, given, extent, parts, step = word(item, 0), word(item, 1), word(item, 2), word(item, 3), word(item, 4)
         if leads and (job == 0 or parts == 1):
             if _call(function, given, 0, extent):
-                return k
+                count = k
+                break
             _tell(item, DONE, job * JOB + 1)
             continue
         while parts > 1:
@@ -228,12 +230,14 @@ def walk(table: int, start: int, job: int) -> int:
                 _count(item, DONE)
         looks = 0
         while _see(item, DONE) != job * JOB + parts:
-            if not leads and _see(board, 0) != job:
+            if not leads and _see(board, 2) >= job:
                 return k
             looks += 1
             if looks == LOOKS:
                 looks = 0
                 _yield(offer)
+    if leads and job > 0:
+        _tell(board, 2, job)
     return count
 
 
