@@ -410,7 +410,8 @@ class Plan:
         calls, runs = sum(kinds), sum(called for called, _ in groupby(kinds))
         if calls < len(kinds):
             between = len(kinds) - calls
-            note = f"machine code makes {calls} calls in {runs} lists, Python runs {between} operations between them"
+            noun = "list" if runs == 1 else "lists"
+            note = f"machine code makes {calls} calls in {runs} {noun}; run by Python beside them: {between}"
         else:
             note = f"machine code makes these {len(kinds)} calls in one list, without Python in between"
         self.notes.insert(1, note)
