@@ -2,6 +2,7 @@
 
 from . import lr_scheduler as lr_scheduler
 from . import schedules as schedules
+from . import space as space
 from . import swa_utils as swa_utils
 from .adam import Adam as Adam
 from .adam import AdamW as AdamW
