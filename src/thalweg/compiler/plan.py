@@ -20,10 +20,10 @@ from ..core.tensor import TensorBase
 from ..errors import CaptureError
 from .fuse import Node, group, is_reduction, outside_use, reduced_axes
 from .items import Call, Loop, Loss, Matmul, Other, Product, lists, trial
-from .memory import Root, contiguous, empty_in_order, empty_like_order, memory_order, probe
+from .memory import Fences, Root, contiguous, empty_in_order, empty_like_order, memory_order, probe
 from .nest import Nest, Operand, write_nest
 from .passes import eliminate_dead, merge_equal
-from .program import Array, Input, Operation, Program, Value
+from .program import Array, Input, Operation, Program, ProgramError, Value
 from .threads import blas_threads
 
 __all__ = ["Plan"]
@@ -40,6 +40,7 @@ class Plan:
 
     def __init__(self, program: Program, strict: bool = False) -> None:
         self.program = merge_equal(eliminate_dead(program))
+        self.fences = Fences()
         self.flats: dict[int, Array] = {}
         self.kept: list[Array] = []
         self.notes: list[str] = []
@@ -51,7 +52,7 @@ class Plan:
         self.items: list[Call | Matmul | Other] = []
         self.steps: list[Callable[[list[Any]], None]] = []  # what runs: lists of calls, and what comes between
         self.nests: list[Nest] = []
-        self.named: dict[str, str] = {}  # equal loops share one function
+        self.named: dict[Any, str] = {}  # by text and element types: equal loops share one function
         self.texts: list[str] = []  # of the loops, as functions of a table
         self.inner: list[str] = []  # the same as functions of arrays
         self.fallbacks: list[str] = []
@@ -191,11 +192,11 @@ class Plan:
     def buffer(self, value: Value, order: tuple[int, ...]) -> Array:
         """Return memory for a value: freed memory of the same size if there is some."""
         if value in self.lendable and order == tuple(range(len(order))):
-            own = np.empty(value.shape, value.dtype)
+            own = self.fences.empty(value.shape, value.dtype, repr(value))
             self.flats[id(own)] = own.reshape(-1)
             return own
         waiting = self.free.get((value.size, value.dtype))
-        flat = waiting.pop() if waiting else np.empty(max(value.size, 1), value.dtype)[: value.size]
+        flat = waiting.pop() if waiting else self.fences.empty(max(value.size, 1), value.dtype, repr(value))[: value.size]
         shaped = flat.reshape(tuple(value.shape[k] for k in order)).transpose(np.argsort(order).tolist())
         self.flats[id(shaped)] = flat
         self.kept.append(shaped)
@@ -286,9 +287,10 @@ class Plan:
                 places[out] = self.operand(out, shape)
                 stored.add(out)
         nest = write_nest(node.operations, shape, order, places, stored)
-        known = self.named.get(nest.body)
+        key = nest.body, *nest.dtypes
+        known = self.named.get(key)
         if known is None:
-            known = self.named[nest.body] = f"loop{len(self.named) + 1}"
+            known = self.named[key] = f"loop{len(self.named) + 1}"
             self.texts.append(nest.entry(known))
             self.inner.append(nest.text(known))
         nest.name = known
@@ -427,6 +429,11 @@ class Plan:
         registers = self.registers
         if registers[root.register] is array:
             return
+        if array.shape != root.array.shape or array.dtype != root.array.dtype:
+            raise ProgramError(
+                f"compile: memory of {root.array.dtype}{list(root.array.shape)} was to take "
+                f"{array.dtype}{list(array.shape)}; a mistake of the compiler."
+            )
         registers[root.register] = array
         if root.places:
             address = array.ctypes.data
@@ -462,6 +469,8 @@ class Plan:
             if blas > 1:
                 blas_threads(blas)
             restore(token)
+        if self.fences.on:
+            self.fences.check()
         results = [np.array(registers[r]) for r in self.results]
         for register, tensor in self.left:
             tensor._grad = None if register < 0 else TensorBase._wrap(np.array(registers[register]))
