@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,15 +20,18 @@ from ..ops._coerce import as_tensor
 from .cache import no_collection
 from .calls import described, matrices, rows_of, runs_of, settings_of, split, starts_of, swept_settings
 from .capture import capture, flatten, rebuild
+from .interrupts import answered, held, pause
 from .program import Array, Program
 from .scalars import NoKernel
-from .threads import late_interrupts
+from .turns import Turn
 from .version import Kept, Version
 
 __all__ = ["Compiled", "Sweep", "compile"]
 
 
 _VERSIONS = 8  # programs of one function that are kept
+_AS_WRITTEN = object()  # what a call gives instead of a result when the function is to run as it is
+_get_ident = threading.get_ident
 
 
 class Sweep(NamedTuple):
@@ -59,6 +63,12 @@ def _has_graph(result: Any) -> bool:
     return True
 
 
+def _unfill(tensors: list[TensorBase]) -> None:
+    """Take away the gradients of zeros that a loop or a sweep began with."""
+    for tensor in tensors:
+        tensor._grad = None
+
+
 class Compiled:
     """A function that runs from its program. See :func:`compile`."""
 
@@ -69,6 +79,7 @@ class Compiled:
         self._versions: list[Version] = []
         self._log: list[str] = []
         self._name = ""
+        self._turn = Turn()
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -113,7 +124,7 @@ class Compiled:
         self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[TensorBase], key: Any, why: str
     ) -> Any:
         with no_collection():  # kernels are loaded on the way
-            captured, result = capture(functools.partial(self._fn, **kwargs), args, tensors)
+            captured, result = capture(functools.partial(self._own, **kwargs), args, tensors)
         try:
             version = Version(captured, key, self._strict)
         except BaseException:
@@ -124,28 +135,70 @@ class Compiled:
         self._log.append(f"captured for {described(key)}: {why}")
         return version, result
 
+    def _own(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function as written, within a capture: it may take long, so Ctrl-C is answered at once."""
+        with answered():
+            return self._fn(*args, **kwargs)
+
     # One call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function once."""
-        if current().recorder is not None:
+        turn = self._turn
+        if current().recorder is not None or turn.owner == _get_ident():  # captured, or called by what it calls
             return self._fn(*args, **kwargs)
+        with turn.lock:
+            turn.owner = _get_ident()
+            try:
+                result = self._called(args, kwargs)
+            finally:
+                turn.owner = 0
+        return self._fn(*args, **kwargs) if result is _AS_WRITTEN else result
+
+    @contextlib.contextmanager
+    def _alone(self, who: str) -> Iterator[None]:
+        """Let no other thread run this function, and let Ctrl-C come between two steps only."""
+        turn = self._turn
+        if turn.owner == _get_ident():
+            raise CaptureError(f"{who}: this compiled function is running already, and called {who}() on itself.")
+        with turn.lock, held():
+            turn.owner = _get_ident()
+            try:
+                yield
+            finally:
+                turn.owner = 0
+
+    def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         tensors, args, kwargs, fixed = split(args, kwargs)
         key = self._key(tensors, fixed)
         version, why = self._find(key)
         if version is None:
-            version, result = self._capture(args, kwargs, tensors, key, why)
-            version.open = not any(w.kind == "grad" for w in version.program.writes) and _has_graph(result)
-            if version.open:
-                self._log.append(
-                    "  its result can be differentiated outside, so calls run as written; to be compiled, a call needs "
-                    "no_grad(), or the function backward() and step()"
-                )
-            elif version.big is not None:
-                version.big.prepare()
-            return result
+            with held():
+                return self._first(args, kwargs, tensors, key, why)
         if version.open:
-            return self._fn(*args, **kwargs)
+            return _AS_WRITTEN
+        if version.big is None and not version.captured.schedules:  # it writes all tensors at once
+            return self._run(version, tensors)
+        with held():
+            return self._run(version, tensors)
+
+    def _first(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[TensorBase], key: Any, why: str
+    ) -> Any:
+        """Capture, and return what the run that was captured gave."""
+        version, result = self._capture(args, kwargs, tensors, key, why)
+        version.open = not any(w.kind == "grad" for w in version.program.writes) and _has_graph(result)
+        if version.open:
+            self._log.append(
+                "  its result can be differentiated outside, so calls run as written; to be compiled, a call needs "
+                "no_grad(), or the function backward() and step()"
+            )
+        elif version.big is not None:
+            version.big.prepare()
+        return result
+
+    def _run(self, version: Version, tensors: list[TensorBase]) -> Any:
+        """Run a program on these arguments."""
         results = self._once(version, [t._data for t in tensors])
         version.go_on()
         for write in version.program.writes:
@@ -174,16 +227,19 @@ class Compiled:
         data, order, count = rows_of(arrays, order, steps, "loop")
         if count == 0:
             raise ArgumentError("loop: at least one step is required, got none.")
-        version, _ = self._filled(data, order, "loop")
-        schedules, version.done = version.schedules(), 0
-        try:
-            settings, stepped = settings_of(version, hyper, count, "loop")
-            outs = self._looped(version, data, order, count, settings, stepped)
-        except BaseException:
-            if schedules:
-                version.rewind(schedules, version.done)
-            raise
-        return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
+        with self._alone("loop"):
+            version, filled = self._filled(data, order, "loop")
+            schedules, version.done = version.schedules(), 0
+            try:
+                settings, stepped = settings_of(version, hyper, count, "loop")
+                outs = self._looped(version, data, order, count, settings, stepped)
+            except BaseException:
+                if schedules:
+                    version.rewind(schedules, version.done)
+                if not version.done:
+                    _unfill(filled)
+                raise
+            return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
 
     def _looped(
         self, version: Version, data: list[Array], order: Array | None, count: int, settings: Array,
@@ -206,20 +262,19 @@ class Compiled:
         """Run a loop step by step."""
         program = version.program
         stacked = [np.empty((count, *v.shape), v.dtype) for v in program.results]
-        with late_interrupts() as pause:
-            for s in range(count):
-                rows = [a[order[s]] if order is not None else a[s] for a in data]
-                row = settings[s] if len(settings) > 1 else settings[0]
-                if version.big is not None:
-                    outs = version.big.call(rows, row)
-                else:
-                    flat = [np.ascontiguousarray(r).reshape(1, -1) for r in rows]
-                    steps = version.small.run(flat, None, 1, row[None], version.leave)
-                    outs = [o[0] for o in steps]
-                for kept, out in zip(stacked, outs, strict=True):
-                    kept[s] = out
-                version.done = s + 1
-                pause()
+        for s in range(count):
+            pause()
+            rows = [a[order[s]] if order is not None else a[s] for a in data]
+            row = settings[s] if len(settings) > 1 else settings[0]
+            if version.big is not None:
+                outs = version.big.call(rows, row)
+            else:
+                flat = [np.ascontiguousarray(r).reshape(1, -1) for r in rows]
+                steps = version.small.run(flat, None, 1, row[None], version.leave)
+                outs = [o[0] for o in steps]
+            for kept, out in zip(stacked, outs, strict=True):
+                kept[s] = out
+            version.done = s + 1
         return stacked
 
     def _filled(self, data: list[Array], order: Array | None, who: str) -> tuple[Version, list[TensorBase]]:
@@ -231,9 +286,13 @@ class Compiled:
         tensors = version.captured.unfilled
         if not tensors:
             return version, []
-        for tensor in tensors:
-            tensor._grad = TensorBase._wrap(np.zeros_like(tensor._data))
-        return self._version_for(data, order, who), tensors
+        try:
+            for tensor in tensors:
+                tensor._grad = TensorBase._wrap(np.zeros_like(tensor._data))
+            return self._version_for(data, order, who), tensors
+        except BaseException:
+            _unfill(tensors)
+            raise
 
     def _version_for(self, data: list[Array], order: Array | None, who: str) -> Version:
         """Return the program for one step on such rows, capturing it without a lasting effect where needed."""
@@ -269,12 +328,12 @@ class Compiled:
         states map tensors to arrays [k, …]; the tensors themselves stay as they were.
         """
         data, order, count = rows_of(arrays, order, steps, "sweep")
-        version, filled = self._filled(data, order, "sweep")
-        try:
-            return self._swept(version, data, order, count, init, hyper)
-        finally:
-            for tensor in filled:
-                tensor._grad = None
+        with self._alone("sweep"):
+            version, filled = self._filled(data, order, "sweep")
+            try:
+                return self._swept(version, data, order, count, init, hyper)
+            finally:
+                _unfill(filled)
 
     def _swept(
         self, version: Version, data: list[Array], order: Array | None, count: int, init: Mapping[Any, Any] | None,

@@ -48,7 +48,9 @@ def _checked(plan: Plan, value: Value, dtype: Any, shape: tuple[int, ...]) -> tu
     root, offset = plan.location(value)
     view = plan.prototypes[value]
     if view.dtype != dtype or root.array.dtype != dtype or view.shape != shape:
-        raise ProgramError(f"compile: {value!r} is {view.dtype}{list(view.shape)}; its kernel takes {dtype}{list(shape)}.")
+        raise ProgramError(
+            f"compile: {value!r} is {view.dtype}{list(view.shape)}; its kernel takes {dtype}{list(shape)}."
+        )
     within(root, offset, view, repr(value))
     return root, offset
 
@@ -216,7 +218,8 @@ class List:
     def arrange(self, threads: int) -> None:
         """Divide the calls for so many threads."""
         for item, call in zip(self.items, self.calls, strict=True):
-            item[4] = -(-call.extent // max(call.parts(threads), 1))
+            parts = call.parts(threads) if threads > 1 else 1
+            item[4] = -(-call.extent // max(parts, 1))
             item[3] = max(-(-call.extent // max(int(item[4]), 1)), 1)
         self.threads = threads
         self.divided = bool((self.items[:, 3] > 1).any())

@@ -2,30 +2,29 @@
 
 Every function takes three whole numbers, of which the first is the address of a table, and returns one. Numba compiles
 them; what comes out is put into one object file for all functions of a source, named after the digest of everything
-that decides what it compiles to. Loading one takes milliseconds and needs LLVM alone. Files appear whole or not at all,
-begin with a digest of themselves, and a folder that cannot be written, or holds rubbish, costs time and nothing else.
+that decides what it compiles to. Loading one takes milliseconds and needs LLVM alone. What is wrong with a file or its
+folder (``store.py``) costs time and nothing else.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import hashlib
 import importlib
 import json
-import threading
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from .cache import HEAD, cache_folder, circumstances, no_collection, write_whole
+from . import store
+from .cache import HEAD, circumstances, no_collection
+from .interrupts import held, pause
+from .turns import COMPILING
 
 __all__ = ["Function", "address", "generated", "kernel"]
 
 _SIGNATURE = "int64(int64, int64, int64)"
 Function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
-_lock = threading.RLock()
 _known: dict[str, dict[str, int]] = {}
 
 
@@ -63,6 +62,7 @@ def _compiled(function: Any, fast: Any) -> Any:
     import numba
 
     make: Any = numba.njit  # its published types lack some of its options
+    pause()
     with no_collection():
         return make(
             _SIGNATURE, fastmath=fast, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
@@ -72,15 +72,11 @@ def _compiled(function: Any, fast: Any) -> Any:
 def _addresses(what: str, functions: Callable[[], list[Any]]) -> dict[str, int]:
     """Return what is loaded, on disk, or else compiled now and put there."""
     digest = hashlib.sha256(what.encode() + circumstances()).hexdigest()[:32]
-    with _lock:
+    with held(), COMPILING:
         if digest not in _known:
             found = _from_disk(digest)
             _known[digest] = _make(digest, functions()) if found is None else found
         return _known[digest]
-
-
-def _path(digest: str) -> Path:
-    return cache_folder() / "compiled" / f"{digest}.o"
 
 
 def _target() -> Any:
@@ -100,8 +96,10 @@ def _target() -> Any:
 def _engine() -> Any:
     import llvmlite.binding as llvm
 
-    target = _target()
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
+    # Threads may still be in its code when the interpreter takes itself apart, so nothing ever lets go of it.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
+    return engine
 
 
 def _linked(code: bytes, names: dict[str, str], needs: list[str]) -> dict[str, int] | None:
@@ -117,15 +115,12 @@ def _linked(code: bytes, names: dict[str, str], needs: list[str]) -> dict[str, i
 
 
 def _from_disk(digest: str) -> dict[str, int] | None:
-    try:
-        whole = _path(digest).read_bytes()
-    except OSError:
+    whole = store.read(f"{digest}.o")
+    if whole is None:
         return None
-    if len(whole) < 40 or hashlib.sha256(whole[32:]).digest() != whole[:32]:
-        return None
-    length = int.from_bytes(whole[32:40], "little")
-    head = json.loads(whole[40 : 40 + length])
-    return _linked(whole[40 + length :], head["names"], head["needs"])
+    length = int.from_bytes(whole[:8], "little")
+    head = json.loads(whole[8 : 8 + length])
+    return _linked(whole[8 + length :], head["names"], head["needs"])
 
 
 def _make(digest: str, made: list[Any]) -> dict[str, int]:
@@ -149,9 +144,7 @@ def _make(digest: str, made: list[Any]) -> dict[str, int]:
     code = target.emit_object(joined)
     needs = [f.name for f in joined.functions if f.is_declaration and not f.name.startswith("llvm.")]
     head = json.dumps({"names": names, "needs": needs}).encode()
-    body = len(head).to_bytes(8, "little") + head + code
-    with contextlib.suppress(OSError):
-        write_whole(_path(digest), hashlib.sha256(body).digest() + body)
+    store.write(f"{digest}.o", len(head).to_bytes(8, "little") + head + code)
     found = _linked(code, names, needs)
     if found is None:  # pragma: no cover  (Numba itself would not have found them)
         raise RuntimeError(f"compile: machine code needs {needs}, of which some are missing in this process.")

@@ -196,7 +196,9 @@ class Plan:
             self.flats[id(own)] = own.reshape(-1)
             return own
         waiting = self.free.get((value.size, value.dtype))
-        flat = waiting.pop() if waiting else self.fences.empty(max(value.size, 1), value.dtype, repr(value))[: value.size]
+        flat = (
+            waiting.pop() if waiting else self.fences.empty(max(value.size, 1), value.dtype, repr(value))[: value.size]
+        )
         shaped = flat.reshape(tuple(value.shape[k] for k in order)).transpose(np.argsort(order).tolist())
         self.flats[id(shaped)] = flat
         self.kept.append(shaped)
@@ -512,8 +514,8 @@ class Lent:
     def take_back(self, plan: Plan) -> None:
         """See to it that the gradient's memory is the plan's alone."""
         array = plan.registers[self.root.register]
-        grad = self.tensor._grad
-        ours = grad is not None and grad._data is array and sys.getrefcount(grad) == 3  # .grad, `grad`, the argument
+        grad, self.tensor._grad = self.tensor._grad, None  # from here on no other thread can find it there
+        ours = grad is not None and grad._data is array and sys.getrefcount(grad) == 2  # `grad`, the argument
         if self.seen and sys.getrefcount(array) > self.seen + ours:
             plan.bind(self.root, np.empty(array.shape, array.dtype))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ __all__ = ["Kept", "Version"]
 # loop, of which it needs a part for the single step as well.
 _STEPS = 20_000
 _FIRST_STEPS = 5_000
+_all_of: Any = partial(deque, maxlen=0)  # goes through an iterator
 
 
 class Version:
@@ -164,15 +167,21 @@ class Version:
     def leave(self, found: list[tuple[Write, Array]], done: int = 1) -> None:
         """Write what a run of `done` steps left behind into the tensors."""
         self.done = done
+        data, elements = [], []
         for write, array in found:
             tensor = write.source
             if write.kind == "tensor":
-                tensor._data[...] = array
+                data.append(tensor._data)
+                elements.append(array)
                 counter = tensor._version_list
                 if counter is not None:
                     counter[0] += 1
-            else:
-                tensor._grad = TensorBase._wrap(array.copy())
+        _all_of(
+            map(np.copyto, data, elements)
+        )  # no instruction of Python between them: Ctrl-C finds all or none written
+        for write, array in found:
+            if write.kind != "tensor":
+                write.source._grad = TensorBase._wrap(array.copy())
         for tensor in self.cleared:
             tensor._grad = None
 
