@@ -67,6 +67,13 @@ def circumstances() -> bytes:
     return hashlib.sha256(repr((versions, machine)).encode() + library + ours).digest()
 
 
+def _dumps(value: Any) -> bytes:
+    from numba.core import serialize
+
+    dumps: Any = serialize.dumps
+    return bytes(dumps(value))
+
+
 class _Files:
     """What Numba asks for a function's machine code before it compiles, and gives it to afterwards."""
 
@@ -78,11 +85,12 @@ class _Files:
 
     def name(self, sig: Any) -> str:
         """Return the name of the file for one signature; functions of one text may differ in what they enclose."""
-        from numba.core import registry, serialize, sigutils
+        from numba.core import registry, sigutils
 
         target = registry.cpu_target.target_context.codegen().magic_tuple()
-        enclosed = [serialize.dumps(cell.cell_contents) for cell in self.function.__closure__ or ()]
-        given = repr((target, [str(t) for t in sigutils.normalize_signature(sig)[0]], enclosed))
+        enclosed = [_dumps(cell.cell_contents) for cell in self.function.__closure__ or ()]
+        normal: Any = sigutils.normalize_signature
+        given = repr((target, [str(t) for t in normal(sig)[0]], enclosed))
         return f"{self.stem}-{hashlib.sha256(given.encode()).hexdigest()[:16]}.n"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -93,14 +101,13 @@ class _Files:
         from numba.core.compiler import CompileResult
 
         target_context.refresh()
-        return CompileResult._rebuild(target_context, *pickle.loads(body))
+        rebuild: Any = CompileResult._rebuild
+        return rebuild(target_context, *pickle.loads(body))
 
     def save_overload(self, sig: Any, made: Any) -> None:
         """Keep a compiled function, unless it holds an address of this process."""
-        from numba.core import serialize
-
         if not made.library.has_dynamic_globals:
-            store.write(self.name(sig), serialize.dumps(made._reduce()))
+            store.write(self.name(sig), _dumps(made._reduce()))
 
     def enable(self) -> None:
         """Do nothing: it is in use from the beginning."""

@@ -531,18 +531,19 @@ def capture(fn: Callable[..., Any], args: tuple[Any, ...], tensors: list[TensorB
         recorder.argument(tensor, k)
     outer = current()
     default, grad = _dtype.default_float(), outer.grad
-    enter(outer.replace(recorder=recorder))
+    leaves: list[Any] = []
     try:
-        result = fn(*args)
-        recorder.check_settings()
+        enter(outer.replace(recorder=recorder))
+        try:
+            result = fn(*args)
+            recorder.check_settings()
+        finally:
+            enter(outer)
+        form = flatten(result, leaves)
+        recorder.finish(leaves)
     except BaseException:
-        enter(outer)
         _undo(recorder)
         raise
-    enter(outer)
-    leaves: list[Any] = []
-    form = flatten(result, leaves)
-    recorder.finish(leaves)
     recorder.guards.append(Guard("the default dtype changed", lambda: _dtype.default_float() is default))
     recorder.guards.append(Guard("gradients were switched on or off", lambda: current().grad is grad))
     undo = _undoing(recorder)

@@ -30,7 +30,6 @@ __all__ = ["Compiled", "Sweep", "compile"]
 
 
 _VERSIONS = 8  # programs of one function that are kept
-_AS_WRITTEN = object()  # what a call gives instead of a result when the function is to run as it is
 _get_ident = threading.get_ident
 
 
@@ -144,16 +143,26 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function once."""
-        turn = self._turn
-        if current().recorder is not None or turn.owner == _get_ident():  # captured, or called by what it calls
+        turn, me = self._turn, _get_ident()
+        if current().recorder is not None or turn.owner == me:  # captured, or called by what it calls itself
             return self._fn(*args, **kwargs)
         with turn.lock:
-            turn.owner = _get_ident()
+            turn.owner = me
             try:
-                result = self._called(args, kwargs)
+                tensors, args, kwargs, fixed = split(args, kwargs)
+                key = self._key(tensors, fixed)
+                version, why = self._find(key)
+                if version is None:
+                    with held():
+                        return self._first(args, kwargs, tensors, key, why)
+                if not version.open:
+                    if version.at_once:
+                        return self._run(version, tensors)
+                    with held():
+                        return self._run(version, tensors)
             finally:
                 turn.owner = 0
-        return self._fn(*args, **kwargs) if result is _AS_WRITTEN else result
+        return self._fn(*args, **kwargs)
 
     @contextlib.contextmanager
     def _alone(self, who: str) -> Iterator[None]:
@@ -167,20 +176,6 @@ class Compiled:
                 yield
             finally:
                 turn.owner = 0
-
-    def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        tensors, args, kwargs, fixed = split(args, kwargs)
-        key = self._key(tensors, fixed)
-        version, why = self._find(key)
-        if version is None:
-            with held():
-                return self._first(args, kwargs, tensors, key, why)
-        if version.open:
-            return _AS_WRITTEN
-        if version.big is None and not version.captured.schedules:  # it writes all tensors at once
-            return self._run(version, tensors)
-        with held():
-            return self._run(version, tensors)
 
     def _first(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[TensorBase], key: Any, why: str

@@ -8,34 +8,45 @@ alone, so elsewhere these do nothing.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
 from typing import Any
 
 try:  # the public functions wrap these, and take ten times as long
-    from _signal import getsignal as _handler_of
-    from _signal import signal as _set_handler
+    import _signal as _signals  # type: ignore[import-not-found, unused-ignore]
 except ImportError:  # pragma: no cover  (a Python that keeps them elsewhere)
-    from signal import getsignal as _handler_of
-    from signal import signal as _set_handler
+    _signals = signal
 
 __all__ = ["answered", "held", "pause"]
 
 _get_ident = threading.get_ident
+_handler_of, _set_handler = _signals.getsignal, _signals.signal
 _SIGINT = int(signal.SIGINT)
 _present: list[held] = []  # the block that is in force in the main thread, if any
+_main = [threading.main_thread().ident]
+
+
+def _forked() -> None:
+    """Take note, in a child of this process, that the thread that forked is its main one."""
+    _main[0] = _get_ident()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class held:  # noqa: N801  (read as a statement: with held():)
     """Context in which Ctrl-C waits for :func:`pause`, or for the end."""
 
     __slots__ = ("before", "handler", "inner", "open", "waiting")
+    open: bool
 
     def __enter__(self) -> held:
         self.handler: Callable[..., Any] | None = None
         self.inner: held | None = None
-        if _get_ident() != threading.main_thread().ident:
+        if _get_ident() != _main[0]:
             return self
         if _present:  # a block within a block: the outer one keeps Ctrl-C, even where it answered at once
             self.inner = outer = _present[0]
@@ -87,7 +98,7 @@ class answered:  # noqa: N801
     __slots__ = ("block",)
 
     def __enter__(self) -> None:
-        self.block = _present[0] if _present and _get_ident() == threading.main_thread().ident else None
+        self.block = _present[0] if _present and _get_ident() == _main[0] else None
         if self.block is not None:
             self.block.open = True
             self.block.deliver()
@@ -99,5 +110,5 @@ class answered:  # noqa: N801
 
 def pause() -> None:
     """Answer a Ctrl-C that waits."""
-    if _present and _present[0].waiting and _get_ident() == threading.main_thread().ident:
+    if _present and _present[0].waiting and _get_ident() == _main[0]:
         _present[0].deliver()

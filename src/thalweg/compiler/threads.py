@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import functools
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter

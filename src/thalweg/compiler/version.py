@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
+from itertools import repeat
+from operator import setitem
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ __all__ = ["Kept", "Version"]
 # loop, of which it needs a part for the single step as well.
 _STEPS = 20_000
 _FIRST_STEPS = 5_000
-_all_of: Any = partial(deque, maxlen=0)  # goes through an iterator
+_WHOLE = repeat(...)
 
 
 class Version:
@@ -53,6 +54,8 @@ class Version:
             self.small = SmallProgram(self.program)
         except NoKernel as reason:
             self.notes.append(f"not unrolled: {reason}")
+        # whether what a run leaves behind is written in one piece, so that Ctrl-C need not be held back
+        self.at_once = self.small is not None and not captured.schedules
         if self.small is None:
             from .plan import Plan
 
@@ -176,12 +179,10 @@ class Version:
                 counter = tensor._version_list
                 if counter is not None:
                     counter[0] += 1
-        _all_of(
-            map(np.copyto, data, elements)
-        )  # no instruction of Python between them: Ctrl-C finds all or none written
-        for write, array in found:
-            if write.kind != "tensor":
-                write.source._grad = TensorBase._wrap(array.copy())
+            else:
+                tensor._grad = TensorBase._wrap(array.copy())
+        # No instruction of Python comes between two tensors, so Ctrl-C finds all or none of them written.
+        deque(map(setitem, data, _WHOLE, elements), 0)
         for tensor in self.cleared:
             tensor._grad = None
 
