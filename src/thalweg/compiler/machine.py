@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import importlib
 import json
+import struct
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -23,6 +24,7 @@ from .turns import COMPILING
 
 __all__ = ["Function", "address", "generated", "kernel"]
 
+_ELF = b"\x7fELF\x02\x01"
 _SIGNATURE = "int64(int64, int64, int64)"
 Function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 _known: dict[str, dict[str, int]] = {}
@@ -142,13 +144,35 @@ def _make(digest: str, made: list[Any]) -> dict[str, int]:
                 part.linkage = "internal"
         joined.link_in(module)
     code = target.emit_object(joined)
-    needs = [f.name for f in joined.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    declared = [f.name for f in joined.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    needs = _undefined(code) if code[:6] == _ELF else declared
     head = json.dumps({"names": names, "needs": needs}).encode()
     store.write(f"{digest}.o", len(head).to_bytes(8, "little") + head + code)
     found = _linked(code, names, needs)
-    if found is None:  # pragma: no cover  (Numba itself would not have found them)
+    if found is None:
         raise RuntimeError(f"compile: machine code needs {needs}, of which some are missing in this process.")
     return found
+
+
+def _undefined(code: bytes) -> list[str]:
+    """Return the names that an object file of the ELF kind (64 bits, little end first) leaves for others to define.
+
+    They are more than those that the program calls: LLVM itself calls functions for operations that a processor lacks,
+    and ends the process where one is missing.
+    """
+    (start,) = struct.unpack_from("<Q", code, 0x28)
+    size, count = struct.unpack_from("<HH", code, 0x3A)
+    sections = [struct.unpack_from("<IIQQQQII", code, start + k * size) for k in range(count)]
+    names = []
+    for _, kind, _, _, at, length, link, _ in sections:
+        if kind != 2:  # not the table of symbols
+            continue
+        for symbol in range(at, at + length, 24):
+            name, _, _, section = struct.unpack_from("<IBBH", code, symbol)
+            if name and not section:
+                first = sections[link][4] + name
+                names.append(code[first : code.index(b"\0", first)].decode())
+    return [name for name in names if name != "_GLOBAL_OFFSET_TABLE_"]
 
 
 def _plain(symbol: str, inner: str) -> str:
