@@ -309,7 +309,9 @@ print(codes)
 
 def process(program: str, count: int, **more: str) -> tuple[int, str, str]:
     env = {**os.environ, **more}
-    done = subprocess.run([sys.executable, "-c", program, str(count)], env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(count)], env=env, capture_output=True, text=True, timeout=120
+    )
     return done.returncode, done.stdout, done.stderr
 
 

@@ -45,13 +45,15 @@ class Fences:
 
 
 def within(root: Root, offset: int, view: Array, what: str) -> None:
-    """Raise ProgramError unless a view that begins `offset` bytes into a piece of memory lies in it."""
+    """Raise ProgramError unless a view that begins `offset` bytes into a piece of memory lies in it, element by element."""
     ends = [s * (n - 1) for s, n in zip(view.strides, view.shape, strict=True)]
     low = offset + sum(min(e, 0) for e in ends)
     high = offset + sum(max(e, 0) for e in ends) + view.itemsize
-    if view.size and not 0 <= low < high <= root.array.nbytes:
+    whole = view.dtype == root.array.dtype and not any(s % view.itemsize for s in (offset, *view.strides))
+    if view.size and not (whole and 0 <= low < high <= root.array.nbytes):
         raise ProgramError(
-            f"compile: {what} reaches from byte {low} to {high} of memory of {root.array.nbytes}; a mistake of the compiler."
+            f"compile: {what} ({view.dtype}) reaches from byte {low} to {high} of {root.array.nbytes} bytes of "
+            f"{root.array.dtype}; a mistake of the compiler."
         )
 
 

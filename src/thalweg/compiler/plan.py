@@ -20,7 +20,7 @@ from ..core.tensor import TensorBase
 from ..errors import CaptureError
 from .fuse import Node, group, is_reduction, outside_use, reduced_axes
 from .items import Call, Loop, Loss, Matmul, Other, Product, lists, trial
-from .memory import Fences, Root, contiguous, empty_in_order, empty_like_order, memory_order, probe
+from .memory import Fences, Root, contiguous, empty_in_order, empty_like_order, memory_order, probe, within
 from .nest import Nest, Operand, write_nest
 from .passes import eliminate_dead, merge_equal
 from .program import Array, Input, Operation, Program, ProgramError, Value
@@ -256,6 +256,7 @@ class Plan:
         array = self.prototypes[value] if view is None else view
         spread = np.broadcast_to(array, shape)
         root, offset = self.location(value)
+        within(root, offset, array, repr(value))
         width = array.dtype.itemsize
         return Operand(root, offset // width, tuple(s // width for s in spread.strides))
 
