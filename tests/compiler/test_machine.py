@@ -206,6 +206,10 @@ def test_lists_and_functions_alternate_and_many_lists_are_let_go(team: Team) -> 
         if k % 3 == 0:
             team.run(lambda first, last: work(0, first, last), 7, 4)  # type: ignore[arg-type, func-returns-value]
     assert total[0] == 60 * 13 + 20 * 7
+    for _ in range(100_000):  # a helper that the system has not run yet has not seen them
+        if len(team.held) < 60:
+            break
+        team.make(Listed([(work, 10, 5)]).calls, 0)
     assert len(team.held) < 60
 
 
