@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -116,6 +117,19 @@ def test_a_handler_of_ones_own_is_asked_and_what_it_decides_holds() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_handler_that_was_set_within_stays() -> None:
+    def other(number: int, frame: Any) -> None:
+        return None
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with held(), answered():
+            signal.signal(signal.SIGINT, other)
+        assert signal.getsignal(signal.SIGINT) is other
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_elsewhere_than_in_the_main_thread_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
 
@@ -134,6 +148,28 @@ def test_elsewhere_than_in_the_main_thread_nothing_is_held(monkeypatch: pytest.M
     monkeypatch.setattr(interrupts, "_set_handler", refuses)
     run()
     assert found == [signal.default_int_handler] * 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes do not fork here")
+def test_a_child_of_another_thread_answers_for_itself() -> None:
+    program = """
+import os, signal, threading, warnings
+from thalweg.compiler.interrupts import held
+warnings.simplefilter("ignore")
+def fork():
+    child = os.fork()
+    if not child:
+        with held():
+            assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        os._exit(signal.getsignal(signal.SIGINT) is not signal.default_int_handler)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+with held():
+    thread = threading.Thread(target=fork)
+    thread.start()
+    thread.join()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
 
 
 # Stages

@@ -186,6 +186,22 @@ def test_a_function_that_comes_back_to_itself_runs_as_written(monkeypatch: pytes
     np.testing.assert_allclose(inner[0], pure(XS[1]).numpy(), rtol=1e-9)
 
 
+def test_a_method_is_one_function_for_all_threads() -> None:
+    class Counter:
+        def __init__(self) -> None:
+            self.total = tw.zeros(1)
+
+        @tw.compile
+        def add(self, x: Any) -> Any:
+            self.total.add_(x)
+            return self.total * 1
+
+    for _ in range(20):
+        counter = Counter()
+        at_once(4, lambda k, counter=counter: [counter.add(np.ones(1, np.float32)) for _ in range(3)] and None)  # type: ignore[misc]
+        assert counter.total.item() == 12
+
+
 # Helpers
 
 

@@ -102,12 +102,16 @@ class _Files:
 
         target_context.refresh()
         rebuild: Any = CompileResult._rebuild
-        return rebuild(target_context, *pickle.loads(body))
+        try:
+            return rebuild(target_context, *pickle.loads(body))
+        except Exception:  # noqa: BLE001  (Numba's own form, which may fail in any way: then it is compiled again)
+            return None
 
     def save_overload(self, sig: Any, made: Any) -> None:
         """Keep a compiled function, unless it holds an address of this process."""
         if not made.library.has_dynamic_globals:
-            store.write(self.name(sig), _dumps(made._reduce()))
+            with contextlib.suppress(Exception):  # what Numba cannot take apart is compiled in each process
+                store.write(self.name(sig), _dumps(made._reduce()))
 
     def enable(self) -> None:
         """Do nothing: it is in use from the beginning."""

@@ -89,7 +89,7 @@ class Compiled:
             return self
         bound = Compiled(self._fn.__get__(instance, owner), self._strict)
         with contextlib.suppress(AttributeError):  # an object without a __dict__ compiles at each access
-            instance.__dict__[self._name] = bound
+            return instance.__dict__.setdefault(self._name, bound)  # another thread may have been here first
         return bound
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:

@@ -30,7 +30,10 @@ _main = [threading.main_thread().ident]
 
 def _forked() -> None:
     """Take note, in a child of this process, that the thread that forked is its main one."""
-    _main[0] = _get_ident()
+    me = _get_ident()
+    if _main[0] != me and _present:  # the block of a thread that is not there any more
+        _set_handler(_SIGINT, _present.pop().handler)
+    _main[0] = me
 
 
 if hasattr(os, "register_at_fork"):
@@ -40,7 +43,7 @@ if hasattr(os, "register_at_fork"):
 class held:  # noqa: N801  (read as a statement: with held():)
     """Context in which Ctrl-C waits for :func:`pause`, or for the end."""
 
-    __slots__ = ("before", "handler", "inner", "open", "waiting")
+    __slots__ = ("before", "handler", "inner", "lent", "open", "waiting")
     open: bool
 
     def __enter__(self) -> held:
@@ -56,14 +59,14 @@ class held:  # noqa: N801  (read as a statement: with held():)
         if not callable(handler):  # the system's own: Python never raises
             return self
         self.waiting: list[tuple[Any, Any]] = []
-        self.open = False
+        self.open = self.lent = False
         self.handler = handler
         try:
             _set_handler(_SIGINT, self.note)
         except ValueError:  # another interpreter of this process has the signals
             self.handler = None
         else:
-            _present[:] = [self]
+            _present.append(self)
         return self
 
     def __exit__(self, *raised: Any) -> None:
@@ -73,8 +76,10 @@ class held:  # noqa: N801  (read as a statement: with held():)
                 self.inner.deliver()
         elif self.handler is not None:
             _present.clear()
-            _set_handler(_SIGINT, self.handler)
-            self.deliver()
+            if not self.lent or _handler_of(_SIGINT) == self.note:  # the user's own function may have set another
+                _set_handler(_SIGINT, self.handler)
+            if self.waiting:
+                self.deliver()
 
     def note(self, number: int, frame: Any) -> None:
         """Take the place of the handler."""
@@ -100,7 +105,7 @@ class answered:  # noqa: N801
     def __enter__(self) -> None:
         self.block = _present[0] if _present and _get_ident() == _main[0] else None
         if self.block is not None:
-            self.block.open = True
+            self.block.open = self.block.lent = True
             self.block.deliver()
 
     def __exit__(self, *raised: Any) -> None:

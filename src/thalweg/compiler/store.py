@@ -106,10 +106,11 @@ def _new_secret(folder: Path) -> bytes | None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(os.urandom(_SIGNATURE))
-        if hasattr(os, "link"):
-            with contextlib.suppress(FileExistsError):
-                os.link(temporary, path)
-        else:  # pragma: no cover  (no such system at hand)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except (OSError, AttributeError):  # a file system, or a system, without links
             os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
