@@ -18,7 +18,7 @@ from ..core.modes import restore, silence
 from ..core.moves import EXPAND
 from ..core.tensor import TensorBase
 from ..errors import CaptureError
-from .fuse import Node, group, is_reduction, outside_use, reduced_axes
+from .fuse import Node, group, is_reduction, needed_by, outside_use, reduced_axes
 from .items import Call, Loop, Loss, Matmul, Other, Product, lists, trial
 from .memory import Fences, Root, contiguous, empty_in_order, empty_like_order, memory_order, probe, within
 from .nest import Nest, Operand, write_nest
@@ -140,6 +140,9 @@ class Plan:
         wanted = set(self.program.results)
         taken: set[Value] = set()
         found: dict[Value, Input] = {}
+        # An operation that fails, at a class out of range for example, must find every tensor as it was before the step.
+        may_fail = {n for n in nodes if n.kind == "other" and not n.operations[0].draws}
+        before_failure = needed_by(may_fail)
         for write in self.program.writes:
             value = write.value
             source = given.get(id(write.source))
@@ -152,9 +155,9 @@ class Plan:
             fits = fits and node not in through_view.get(source.value, set())
             fits = fits and not any(w.value is source.value for w in self.program.writes)
             others = readers.get(source.value, set()) - {node}
-            if not fits or any(r.comes_after(node) for r in others):
+            if not fits or node in before_failure or any(r.comes_after(node) for r in others):
                 continue
-            node.after |= others
+            node.after |= others | may_fail
             found[value] = source
             taken.add(value)
         return found
