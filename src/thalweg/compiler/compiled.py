@@ -6,7 +6,7 @@ import contextlib
 import copy
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,19 +164,6 @@ class Compiled:
                 turn.owner = 0
         return self._fn(*args, **kwargs)
 
-    @contextlib.contextmanager
-    def _alone(self, who: str) -> Iterator[None]:
-        """Let no other thread run this function, and let Ctrl-C come between two steps only."""
-        turn = self._turn
-        if turn.owner == _get_ident():
-            raise CaptureError(f"{who}: this compiled function is running already, and called {who}() on itself.")
-        with turn.lock, held():
-            turn.owner = _get_ident()
-            try:
-                yield
-            finally:
-                turn.owner = 0
-
     def _first(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[TensorBase], key: Any, why: str
     ) -> Any:
@@ -222,19 +209,35 @@ class Compiled:
         data, order, count = rows_of(arrays, order, steps, "loop")
         if count == 0:
             raise ArgumentError("loop: at least one step is required, got none.")
-        with self._alone("loop"):
-            version, filled = self._filled(data, order, "loop")
-            schedules, version.done = version.schedules(), 0
+        turn, me = self._turn, _get_ident()
+        turn.refuse(me, "loop")
+        with turn.lock:
+            turn.owner = me
             try:
-                settings, stepped = settings_of(version, hyper, count, "loop")
-                outs = self._looped(version, data, order, count, settings, stepped)
-            except BaseException:
-                if schedules:
-                    version.rewind(schedules, version.done)
-                if not version.done:
-                    _unfill(filled)
-                raise
-            return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
+                version, filled = self._filled(data, order, "loop")
+                if version.at_once and not filled:
+                    return self._loop(version, filled, data, order, count, hyper)
+                with held():
+                    return self._loop(version, filled, data, order, count, hyper)
+            finally:
+                turn.owner = 0
+
+    def _loop(
+        self, version: Version, filled: list[TensorBase], data: list[Array], order: Array | None, count: int,
+        hyper: dict[str, Any],
+    ) -> Any:  # fmt: skip
+        """Run a loop of a known program; if that ends early, leave all as after some whole step."""
+        schedules, version.done = version.schedules(), 0
+        try:
+            settings, stepped = settings_of(version, hyper, count, "loop")
+            outs = self._looped(version, data, order, count, settings, stepped)
+        except BaseException:
+            if schedules:
+                version.rewind(schedules, version.done)
+            if not version.done:
+                _unfill(filled)
+            raise
+        return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
 
     def _looped(
         self, version: Version, data: list[Array], order: Array | None, count: int, settings: Array,
@@ -294,16 +297,19 @@ class Compiled:
         batch = () if order is None else order.shape[-1:]
         key = tuple((batch + a.shape[1:], a.dtype, False) for a in data), ()
         version, why = self._find(key)
-        if version is None:
-            first = None if order is None else order.reshape(-1, order.shape[-1])[0]
-            rows = [as_tensor(np.array(a[first] if first is not None else a[0])) for a in data]
+        if version is not None:
+            return version
+        first = None if order is None else order.reshape(-1, order.shape[-1])[0]
+        rows = [as_tensor(np.array(a[first] if first is not None else a[0])) for a in data]
+        with held():
             version, _ = self._capture(tuple(rows), {}, rows, key, why)
             version.captured.undo()
             if version.broken() is not None:  # the run itself changed what it depends on
-                version, why = self._find(key)
-                if version is None:
-                    version, _ = self._capture(tuple(rows), {}, rows, key, why)
-                    version.captured.undo()
+                found, why = self._find(key)
+                if found is not None:
+                    return found
+                version, _ = self._capture(tuple(rows), {}, rows, key, why)
+                version.captured.undo()
         return version
 
     # The sweep
@@ -323,12 +329,19 @@ class Compiled:
         states map tensors to arrays [k, …]; the tensors themselves stay as they were.
         """
         data, order, count = rows_of(arrays, order, steps, "sweep")
-        with self._alone("sweep"):
-            version, filled = self._filled(data, order, "sweep")
+        turn, me = self._turn, _get_ident()
+        turn.refuse(me, "sweep")
+        with turn.lock:
+            turn.owner = me
             try:
-                return self._swept(version, data, order, count, init, hyper)
+                version, filled = self._filled(data, order, "sweep")
+                with held():
+                    try:
+                        return self._swept(version, data, order, count, init, hyper)
+                    finally:
+                        _unfill(filled)
             finally:
-                _unfill(filled)
+                turn.owner = 0
 
     def _swept(
         self, version: Version, data: list[Array], order: Array | None, count: int, init: Mapping[Any, Any] | None,

@@ -11,6 +11,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import CaptureError
+
 __all__ = ["COMPILING", "Turn", "in_child"]
 
 # Held while machine code is made or loaded: neither Numba nor LLVM is to be asked by two threads for the same thing, and a
@@ -29,6 +31,11 @@ class Turn:
         self.lock = threading.Lock()
         self.owner = 0
         _turns.add(self)
+
+    def refuse(self, me: int, who: str) -> None:
+        """Raise CaptureError if this thread has the turn already: there is no other memory for a second loop."""
+        if self.owner == me:
+            raise CaptureError(f"{who}: this compiled function is running already, and called {who}() on itself.")
 
 
 def _free() -> None:
