@@ -349,7 +349,7 @@ def test_a_helper_makes_the_programs_that_a_race_needs(tmp_path, monkeypatch):
         helper.wait()
     finally:
         helper.stop()
-    made = list((tmp_path / "cache").rglob("*.nbc"))
+    made = list((tmp_path / "cache").rglob("*.n"))
     assert made
     prepare.main([str(tmp_path / "config.toml"), "adam"])
-    assert list((tmp_path / "cache").rglob("*.nbc")) == made  # nothing was left to compile
+    assert list((tmp_path / "cache").rglob("*.n")) == made  # nothing was left to compile
