@@ -19,6 +19,7 @@ from thalweg import nn, optim
 from thalweg.compiler import plan, team, threads
 from thalweg.compiler.team import Team, team_of
 from thalweg.errors import CaptureError, ThalwegError
+from thalweg.optim import _large
 
 pytest.importorskip("numba")
 
@@ -200,6 +201,33 @@ def test_a_method_is_one_function_for_all_threads() -> None:
         counter = Counter()
         at_once(4, lambda k, counter=counter: [counter.add(np.ones(1, np.float32)) for _ in range(3)] and None)  # type: ignore[misc]
         assert counter.total.item() == 12
+
+
+def test_large_eager_steps_and_kernels_of_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_large, "PAYS", 1)
+    monkeypatch.setattr(_large, "_loops", {})
+    start, picked = rng.standard_normal(_large.LARGE).astype(np.float32), rng.integers(0, 500, 70_000)
+    table = rng.standard_normal((500, 40))
+
+    def trained(k: int) -> list[Any]:
+        w = tw.tensor(start * (k + 1), requires_grad=True)
+        optimizer = optim.Adam([w], lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            (w * w).sum().backward()
+            optimizer.step()
+        x = tw.tensor(table * (k + 1))
+        return [w.detach(), x[picked], x.expand(40, 500, 40).exp().softmax(2), x.expand(9, 500, 40).cumsum(1), w.exp()]
+
+    want = [[np.array(v.detach().numpy()) for v in trained(k)] for k in range(4)]
+
+    def work(k: int) -> None:
+        for _ in range(2):
+            for found, value in zip(trained(k), want[k], strict=True):
+                np.testing.assert_array_equal(found.detach().numpy(), value)
+
+    at_once(4, work)
+    assert any(loop is not None for loop in _large._loops.values())
 
 
 # Helpers
