@@ -88,12 +88,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache") / "all"
 
 
-@pytest.mark.parametrize("case", [*list(WITHOUT)[1:-1], pytest.param("vectors", marks=pytest.mark.slow)])
+ALL = "all of these at once"
+WITHOUT[ALL] = "\n".join(code for case, code in WITHOUT.items() if case != "vectors")
+SINGLE = [pytest.param(case, marks=pytest.mark.slow) for case in WITHOUT if case not in ("as here", ALL)]
+
+
+@pytest.mark.parametrize("case", [ALL, *SINGLE])
 def test_the_results_are_the_same(case: str, shared: Path, tmp_path: Path) -> None:
     if case == "vectors" and platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip("another processor")
     want = numbers("as here", shared)
-    found = numbers(case, tmp_path / "own" if case in ("vectors", "users and forks") else shared)
+    found = numbers(case, tmp_path / "own" if case in ("vectors", "users and forks", ALL) else shared)
     np.testing.assert_allclose(found, want, rtol=2e-4)
 
 
@@ -138,7 +143,7 @@ class Noted:
         texts.append(str(module))
         return self.target.emit_object(module)
 
-engine = machine._engine()
+engine = machine.engine()
 machine._target = lambda: Noted(host())
 tw.set_num_threads(2)
 model = nn.Sequential(nn.Conv2d(1, 4, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 10))
@@ -184,3 +189,33 @@ def test_machine_code_is_made_for_processors_and_systems_that_are_not_here(tmp_p
     count = max(map(len, sizes.values()))
     assert count >= 5
     assert all(len(of) == count and min(of) > 100 for of in sizes.values()), sizes
+
+
+MISSING = """
+import ctypes, sys
+import llvmlite.binding as llvm
+import numpy as np, thalweg as tw
+from thalweg.compiler import machine, runtime
+machine.engine()
+for name, real in (("__powisf2", ctypes.c_float), ("__powidf2", ctypes.c_double)):
+    power = ctypes.CFUNCTYPE(real, real, ctypes.c_int)(llvm.address_of_symbol(name))
+    for x in (-1.5, 0.0, 1.0, 2.0, np.inf):
+        for k in (-31, -2, -1, 0, 1, 2, 3, 7, 30):
+            with np.errstate(all="ignore"):
+                want = np.array(x, real) ** k
+            assert np.isclose(power(x, k), want, rtol=1e-6), (name, x, k, power(x, k), want)
+for size in (3, 5000):
+    for kind in (tw.float32, tw.float64):
+        for whole in (tw.bool, tw.int32):
+            for fn in (lambda x, k: x**k, tw.float_power):
+                fast, x, k = tw.compile(fn), tw.full((size,), 1.5, dtype=kind), tw.ones(size, dtype=whole)
+                with tw.no_grad():
+                    fast(x, k)
+                    assert np.array_equal(fast(x, k).numpy(), fn(x, k).numpy())
+"""
+
+
+def test_functions_that_llvm_calls_by_itself_are_there(tmp_path: Path) -> None:
+    env = {**os.environ, "THALWEG_CACHE": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", MISSING], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -132,8 +132,11 @@ def keep(function: Any, stem: str, module: types.ModuleType | None = None) -> An
     function._cache = _Files(stem, function.py_func)
 
     def compile(sig: Any) -> Any:
+        from .machine import engine  # below this file: it keeps what it makes here
+
         with held():
             with COMPILING, no_collection():
+                engine()
                 if module is not None:
                     sys.modules[module.__name__] = module
                 try:

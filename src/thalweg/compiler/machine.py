@@ -20,9 +20,10 @@ from typing import Any
 from . import store
 from .cache import HEAD, circumstances, no_collection
 from .interrupts import held, pause
+from .runtime import complete
 from .turns import COMPILING
 
-__all__ = ["Function", "address", "generated", "kernel"]
+__all__ = ["Function", "address", "engine", "generated", "kernel"]
 
 _ELF = b"\x7fELF\x02\x01"
 _SIGNATURE = "int64(int64, int64, int64)"
@@ -65,6 +66,7 @@ def _compiled(function: Any, fast: Any) -> Any:
 
     make: Any = numba.njit  # its published types lack some of its options
     pause()
+    engine()  # defines what LLVM may call, before Numba links
     with no_collection():
         return make(
             _SIGNATURE, fastmath=fast, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
@@ -95,25 +97,27 @@ def _target() -> Any:
 
 
 @cache
-def _engine() -> Any:
+def engine() -> Any:
+    """Return what links and runs object code: one for the process, with all that LLVM calls by itself."""
     import llvmlite.binding as llvm
 
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
+    made = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
     # Threads may still be in its code when the interpreter takes itself apart, so nothing ever lets go of it.
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
-    return engine
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
+    complete(made)
+    return made
 
 
 def _linked(code: bytes, names: dict[str, str], needs: list[str]) -> dict[str, int] | None:
     """Load object code; return the addresses of the symbols that the functions have in it, None if it needs others."""
     import llvmlite.binding as llvm
 
-    engine = _engine()
+    linker = engine()
     if not all(llvm.address_of_symbol(name) for name in needs):
         return None
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    return {name: engine.get_function_address(symbol) for name, symbol in names.items()}
+    linker.add_object_file(llvm.ObjectFileRef.from_data(code))
+    linker.finalize_object()
+    return {name: linker.get_function_address(symbol) for name, symbol in names.items()}
 
 
 def _from_disk(digest: str) -> dict[str, int] | None:
