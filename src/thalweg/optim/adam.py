@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,6 +95,16 @@ class Adam(Optimizer):
         if settings.amsgrad:
             state["max_exp_avg_sq"] = np.zeros_like(param)
         return state
+
+    @staticmethod
+    def stable_curvature(state: State, settings: Any, t: float) -> tuple[Any, float] | None:
+        """Return ``√v̂ + eps`` and ``2 (1 + β₁) / ((1 - β₁) lr)`` (Cohen et al. 2022)."""
+        s = settings
+        v = state.get("max_exp_avg_sq", state.get("exp_avg_sq"))
+        if v is None or t < 1 or s.lr <= 0:
+            return None
+        beta1, beta2 = s.betas
+        return np.sqrt(v) / math.sqrt(1 - beta2**t) + s.eps, 2 * (1 + beta1) / ((1 - beta1) * s.lr)
 
     @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:
@@ -233,6 +244,8 @@ class Yogi(Optimizer):
         """Start both averages at `initial_accumulator_value`."""
         start = settings.initial_accumulator_value
         return {"exp_avg": np.full_like(param, start), "exp_avg_sq": np.full_like(param, start)}
+
+    stable_curvature = Adam.stable_curvature
 
     @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:

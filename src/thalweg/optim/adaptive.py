@@ -13,6 +13,11 @@ from .optimizer import Optimizer, Params, State
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
 
+def _divisor(square: Any, s: Any) -> Any:
+    """Return what divides the gradient, an array: ``√s + eps`` or ``√(s + eps)``."""
+    return np.sqrt(square + s.eps) if s.eps_inside_sqrt else np.sqrt(square) + s.eps
+
+
 class AdagradSettings(NamedTuple):
     """The settings of :class:`Adagrad`."""
 
@@ -71,6 +76,14 @@ class Adagrad(Optimizer):
     def init(param: Any, settings: Any) -> State:
         """Start the sum of squares at `initial_accumulator_value`."""
         return {"sum": np.full_like(param, settings.initial_accumulator_value)}
+
+    @staticmethod
+    def stable_curvature(state: State, settings: Any, t: float) -> tuple[Any, float] | None:
+        """Return ``√s + eps`` and ``2 (1 + (t-1) lr_decay) / lr``."""
+        s = settings
+        if s.lr <= 0 or t < 1:
+            return None
+        return _divisor(state["sum"], s), 2 * (1 + (t - 1) * s.lr_decay) / s.lr
 
     @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:
@@ -145,6 +158,15 @@ class RMSprop(Optimizer):
         return state
 
     @staticmethod
+    def stable_curvature(state: State, settings: Any, t: float) -> tuple[Any, float] | None:
+        """Return ``√s + eps`` and ``2 (1 + momentum) / lr``."""
+        s = settings
+        if s.lr <= 0 or t < 1:
+            return None
+        square = state["square_avg"] - state["grad_avg"] ** 2 if s.centered else state["square_avg"]
+        return _divisor(np.maximum(square, 0), s), 2 * (1 + s.momentum) / s.lr
+
+    @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:
         """Return ``x - lr * g / (√s + eps)``."""
         g = descent_gradient(x, g, s)
@@ -208,6 +230,14 @@ class Adadelta(Optimizer):
     def init(param: Any, settings: Any) -> State:
         """Start both averages at 0."""
         return {"square_avg": np.zeros_like(param), "acc_delta": np.zeros_like(param)}
+
+    @staticmethod
+    def stable_curvature(state: State, settings: Any, t: float) -> tuple[Any, float] | None:
+        """Return ``√(s+eps) / √(Δ+eps)`` and ``2 / lr``."""
+        s = settings
+        if s.lr <= 0 or t < 1:
+            return None
+        return np.sqrt(state["square_avg"] + s.eps) / np.sqrt(state["acc_delta"] + s.eps), 2 / s.lr
 
     @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:

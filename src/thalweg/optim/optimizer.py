@@ -119,6 +119,15 @@ class Optimizer:
         """Return the parameter and its state after step `t`, counted from 1. Pure."""
         raise NotImplementedError
 
+    @staticmethod
+    def stable_curvature(state: State, settings: Any, t: float) -> tuple[Any, float] | None:
+        """Return the diagonal P that divides the gradient in step `t`, and the largest stable eigenvalue of P⁻¹H.
+
+        On a quadratic with the Hessian H, steps with P held fixed shrink the distance to the minimum along every
+        eigenvector below that value and grow it beyond. None where no such limit is known.
+        """
+        return None
+
     def _extra(self, param: Any, on_tensors: bool) -> State:
         """Return what an update finds in its state without its being kept there."""
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,6 +91,13 @@ class SGD(Optimizer):
         if not is_on(settings.dampening):  # from 0 the general rule gives v = g
             return {"momentum_buffer": np.zeros_like(param)}
         return {"momentum_buffer": None}
+
+    @staticmethod
+    def stable_curvature(state: State, settings: Any, t: float) -> tuple[Any, float] | None:
+        """Return 1 and ``2 (1 + μ) / ((1 - dampening) lr)``; over ``1 + 2μ`` with Nesterov's form."""
+        s = settings
+        limit = 2 * (1 + s.momentum) / (s.lr * (1 - s.dampening)) if s.lr > 0 else math.inf
+        return 1.0, limit / (1 + 2 * s.momentum) if s.nesterov else limit
 
     @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:
