@@ -11,7 +11,8 @@ from ..analysis.watch import Watched, watch
 from ..problems.base import Array, Problem, tensor_of
 from .contender import Contender
 from .pictures import Picture, panels
-from .trial import Budget, _Batches, streams
+from .splits import HeldOut
+from .trial import Batches, Budget, streams
 
 __all__ = ["explain_trial", "picture"]
 
@@ -24,9 +25,10 @@ def explain_trial(
 ) -> Watched:
     """Run one trial step by step, and measure what limits it; see :func:`thalweg.analysis.watch`."""
     init, order = streams(entropy, seed)
+    problem = problem.at(seed).train if isinstance(problem, HeldOut) else problem
     instance = problem.instance(init)
     optimizer = contender.optimizer(instance.parameters)
-    batches = _Batches(problem.arrays, contender.batch, order, problem.replacement)
+    batches = Batches(problem.arrays, contender.batch, order, problem.replacement)
     sample = _evenly(problem.arrays)
     own = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(seed, OWN_DRAWS)))
 

@@ -21,6 +21,7 @@ import numpy as np
 from ..errors import ArgumentError, CaptureError, ThalwegError
 from ..problems.base import Array, Instance, Problem, tensor_of
 from .contender import Contender
+from .splits import HeldOut
 from .trial import Budget, Record, Track, evaluation_steps, row_order, run_trial, streams, warm_up
 
 __all__ = [
@@ -299,9 +300,11 @@ class _Sweep:
     def __init__(self, problem: Problem, group: _Group, budget: Budget, entropy: int, race: Sequence[Trial]) -> None:
         self.problem, self.entropy = problem, entropy
         self.rows, self.batch = problem.rows, group.batch
-        self.whole = not 0 < self.batch < self.rows
+        self.held_out = problem if isinstance(problem, HeldOut) else None
+        self.whole = not 0 < self.batch < self.rows and self.held_out is None
         self.per_epoch = -(-self.rows // self.batch) if self.batch else 1
         self.total = budget.steps_for(self.rows, self.batch)
+        self.points = budget.points
         self.names = sorted(group.names)
         self.traced = problem.dimension <= TRACED
         # Decided by the race, not by what of it is missing: another form of the program, or other calls, may round
@@ -376,7 +379,7 @@ class _Sweep:
         """Return first and last step and batch of each call: of one batch's size, and at most `longest` steps."""
         at = 0
         rest = 0 if self.whole or self.problem.replacement else self.rows % self.batch
-        stops = iter(evaluation_steps(total, self.per_epoch)[1:])
+        stops = iter(evaluation_steps(total, self.per_epoch, self.points)[1:])
         stop = total if self.traced else next(stops)
         while at < total:
             size, last = self.batch, min(total, stop, at + longest)
@@ -400,12 +403,14 @@ class _Sweep:
                 yield from self._block(part[k : k + size], self.total)
 
     def _block(self, trials: Sequence[Trial], total: int) -> Iterator[Record]:
+        held = self.held_out
         with np.errstate(all="ignore"):
-            tracks = _Block(self, trials).run(total)
-        for track in tracks:
-            record = track.finished()
-            record.sweep = len(trials)
-            yield record
+            block = _Block(self, trials)
+            tracks = block.run(total)
+            for (_, seed), track, point in zip(trials, tracks, block.points(), strict=True):
+                record = track.finished(None if held is None else held.at(seed), point)
+                record.sweep = len(trials)
+                yield record
 
 
 class _Block:
@@ -422,16 +427,19 @@ class _Block:
         seeds = [trials[0][1]] if sweep.shared else [seed for _, seed in trials]
         self.orders = {} if sweep.whole else {seed: self._order(seed) for seed in sorted(set(seeds))}
         self.seeds = seeds
+        held = sweep.held_out
+        self.problems = [sweep.problem if held is None else held.at(seed).train for _, seed in trials]
 
     def _order(self, seed: int) -> Array:
         sweep = self.sweep
         rng = streams(sweep.entropy, seed)[1]
-        return row_order(rng, sweep.rows, sweep.batch, sweep.total, sweep.problem.replacement)
+        order = row_order(rng, sweep.rows, sweep.batch, sweep.total, sweep.problem.replacement)
+        return order if sweep.held_out is None else sweep.held_out.at(seed).rows[order]
 
     def _rows(self, first: int, last: int, size: int) -> Array:
         """Return the rows [steps, size] of the steps, for each trial unless all share them."""
         sweep = self.sweep
-        if sweep.problem.replacement:
+        if sweep.problem.replacement or sweep.batch >= sweep.rows:
             at = first * size
         else:
             epoch, step = divmod(first, sweep.per_epoch)
@@ -453,9 +461,9 @@ class _Block:
     def run(self, total: int) -> list[Track]:
         """Take all steps; return the records so far as they go."""
         sweep, k = self.sweep, len(self.trials)
-        tracks = [Track(sweep.problem, c, seed, sweep.total) for c, seed in self.trials]
-        wanted = np.array(evaluation_steps(total, sweep.per_epoch))
-        self._note(tracks, wanted[:1], self._points()[:, None], np.zeros(1))
+        tracks = [Track(p, c, s, sweep.total) for p, (c, s) in zip(self.problems, self.trials, strict=True)]
+        wanted = np.array(evaluation_steps(total, sweep.per_epoch, sweep.points))
+        self._note(tracks, wanted[:1], self.points()[:, None], np.zeros(1))
         spent = 0.0
         for first, last, size in sweep.segments(total, sweep.longest):
             outputs, seconds = self.call(first, last, size)
@@ -466,14 +474,14 @@ class _Block:
                         [o.numpy()[:, steps - first - 1].reshape(k, len(steps), -1) for o in outputs], 2
                     )
                 else:
-                    points = self._points()[:, None]
+                    points = self.points()[:, None]
                 self._note(tracks, steps, points, (spent + seconds * (steps - first) / (last - first)) / k)
             spent += seconds
             if all(track.over for track in tracks):
                 break
         return tracks
 
-    def _points(self) -> Array:
+    def points(self) -> Array:
         """Return the parameters of each trial, as one row."""
         parameters = self.sweep.instance.parameters
         return np.concatenate([self.state[p].reshape(len(self.trials), -1) for p in parameters], 1)
@@ -481,7 +489,11 @@ class _Block:
     def _note(self, tracks: list[Track], steps: Array, points: Array, seconds: Array) -> None:
         """Put down the losses at points [trial, step, parameter] of the trials that go on."""
         going = [k for k, track in enumerate(tracks) if not track.over]
-        values = self.sweep.problem.values(points[going].reshape(-1, points.shape[2])).reshape(len(going), -1)
+        if self.sweep.held_out is None:
+            flat = points[going].reshape(-1, points.shape[2])
+            values = list(self.sweep.problem.values(flat).reshape(len(going), -1))
+        else:
+            values = [self.problems[k].values(points[k]) for k in going]
         for k, losses in zip(going, values, strict=True):
             for step, loss, spent in zip(steps, losses, seconds, strict=True):
                 tracks[k].note(int(step), float(loss), float(spent))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ..core.tensor import TensorBase
 from ..errors import ArgumentError
 from ._scalars import as_number, check, descent_gradient, is_on, largest, minus, one_element, plus, root, sign
 from .optimizer import Optimizer, Params, State
+from .space import Log, OneMinus, Pair, Space
 
 __all__ = ["AMSGrad", "Adam", "AdamW", "Yogi", "check_betas"]
 
@@ -51,6 +52,8 @@ class Adam(Optimizer):
 
     Settings = AdamSettings
     elementwise = True
+
+    space: ClassVar[Space] = {"lr": Log(1e-5, 1.0), "betas": Pair((0.9, 0.999), 0, OneMinus(0.03, 0.5))}
 
     def __init__(
         self,
@@ -140,6 +143,8 @@ class AdamW(Adam):
 
     Loshchilov & Hutter 2019.
     """
+
+    space: ClassVar[Space] = {"lr": Log(1e-5, 1.0), "weight_decay": Log(1e-5, 0.3)}
 
     def __init__(
         self,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from ..core.tensor import TensorBase
 from ._scalars import check, descent_gradient, is_on, one_element, root
 from .optimizer import Optimizer, Params, State
+from .space import Log, OneMinus, Space
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
@@ -39,6 +40,8 @@ class Adagrad(Optimizer):
     Settings = AdagradSettings
     elementwise = True
     switches = ("weight_decay", "lr_decay")
+
+    space: ClassVar[Space] = {"lr": Log(1e-4, 10.0)}
 
     def __init__(
         self,
@@ -117,6 +120,8 @@ class RMSprop(Optimizer):
 
     Settings = RMSpropSettings
     elementwise = True
+
+    space: ClassVar[Space] = {"lr": Log(1e-5, 1.0), "alpha": OneMinus(1e-3, 0.3)}
 
     def __init__(
         self,
@@ -201,6 +206,8 @@ class Adadelta(Optimizer):
 
     Settings = AdadeltaSettings
     elementwise = True
+
+    space: ClassVar[Space] = {"lr": Log(1e-2, 100.0), "rho": OneMinus(0.01, 0.5)}
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ..core.tensor import TensorBase
 from ..errors import ArgumentError
 from ._scalars import check, descent_gradient, is_on, minus, one_element, plus
 from .optimizer import Optimizer, Params, State
+from .space import Log, OneMinus, OrZero, Space
 
 __all__ = ["SGD"]
 
@@ -49,6 +50,8 @@ class SGD(Optimizer):
     Settings = SGDSettings
     elementwise = True
     scalars = ()
+
+    space: ClassVar[Space] = {"lr": Log(1e-5, 10.0), "momentum": OrZero(OneMinus(0.01, 0.5))}
 
     def __init__(
         self,
