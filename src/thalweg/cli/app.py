@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,11 +19,14 @@ from ..data.fetched import Unreachable
 from ..errors import MissingExtra, ThalwegError
 from ..lab.config import (
     DEFAULT_EPOCHS,
+    DEFAULT_HELD_OUT,
     DEFAULT_SEEDS,
     DEFAULT_STEPS,
+    DEFAULT_TRIALS,
     ProblemSpec,
     RaceConfig,
     default_budget,
+    held_out,
     resolve_problem,
 )
 from ..lab.contender import Contender, at_rates, default_contenders, distinct, parse_contender, rates
@@ -124,7 +128,8 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
 @click.option(
     "--lr",
     metavar="RATES",
-    help="Run each contender once at each learning rate: 0.001,0.01,0.1, or 1e-4..1:200 for 200 of equal ratio.",
+    help="Tune each contender over these learning rates: 0.001,0.01,0.1, or 1e-4..1:200 for 200 of equal ratio "
+    "(with --as-is each rate is a contender of its own).",
 )
 @click.option("--target", metavar="COLUMN", help="What to predict, of a CSV file (default: the last column).")
 @click.option("--start", metavar="X1,X2,…", help="Where every run on a function starts.")
@@ -153,6 +158,34 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
     default=None,
     help="Run trials that differ only in numbers side by side, compiled (default: where that pays).",
 )
+@click.option(
+    "--trials",
+    type=click.IntRange(1),
+    default=DEFAULT_TRIALS,
+    show_default=True,
+    help="How many settings of each contender are tried before the result.",
+)
+@click.option("--halving", is_flag=True, help="Settings that fall behind run from fewer tuning seeds.")
+@click.option("--as-is", is_flag=True, help="No tuning: race the settings that are given or derived.")
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 0.9),
+    default=DEFAULT_HELD_OUT,
+    show_default=True,
+    help="Share of a table's rows that settings are chosen by.",
+)
+@click.option(
+    "--test",
+    type=click.FloatRange(0, 0.9),
+    default=DEFAULT_HELD_OUT,
+    show_default=True,
+    help="Share of a table's rows that the result is measured on.",
+)
+@click.option(
+    "--explain/--no-explain",
+    default=None,
+    help="Measure what limits the first two contenders (default: where it is cheap).",
+)
 @click.option("--pictures/--no-pictures", default=True, help="Whether to draw the curves.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
@@ -175,10 +208,18 @@ def race(
     noise: float | None,
     replacement: bool,
     compiled: bool | None,
+    trials: int,
+    halving: bool,
+    as_is: bool,
+    validation: float,
+    test: float,
+    explain: bool | None,
     pictures: bool,
     as_json: bool,
 ) -> int:
     """Race optimizers on PROBLEM and keep everything in a folder.
+
+    Every contender is tuned alike, by validation rows; what was chosen runs from fresh seeds, and is measured on test rows.
 
     PROBLEM is a name (see `thalweg list problems`), a CSV file, an expression such as "(x1-1)**2 + x2**4", or the
     config.toml of an earlier race.
@@ -188,21 +229,24 @@ def race(
     }  # fmt: skip
     with reading():
         if resume is not None:
-            _only(given, {"resume", "jobs", "pictures", "as_json"}, "--resume")
+            _only(given, {"resume", "jobs", "explain", "pictures", "as_json"}, "--resume")
             store = Store.open(Path(resume))
-            store.config.problem.load()
+            store.config.load()
         else:
             if problem.endswith(".toml"):
-                _only(given, {"problem", "jobs", "out", "compiled", "pictures", "as_json"}, "a configuration")
+                _only(
+                    given, {"problem", "jobs", "out", "compiled", "explain", "pictures", "as_json"}, "a configuration"
+                )
                 config = RaceConfig.from_toml(Path(problem))
                 if compiled is not None:
                     config = replace(config, compiled=compiled)
-                config.problem.load()
+                config.load()
             else:
                 spec = resolve_problem(
                     problem, target, _numbers(start, "--start"), noise=noise, replacement=replacement
                 )
-                config = _config(spec, optimizers, lr, epochs, steps, batch, seeds, seed, goal, compiled)
+                rules = _rules(trials, halving, as_is, validation, test, given)
+                config = _config(spec, optimizers, lr, epochs, steps, batch, seeds, seed, goal, compiled, rules)
             store = Store.create(new_folder("race", config.problem.slug, out), config)
     try:
         with Progress() as progress:
@@ -213,6 +257,7 @@ def race(
                 progress=progress,
                 pictures=pictures,
                 note=progress.note,
+                explain=explain,
             )
     except Interrupted as stop:
         print(
@@ -247,8 +292,11 @@ def _config(
     seed: int,
     goal: float | None,
     compiled: bool | None,
+    rules: dict[str, Any],
 ) -> RaceConfig:
-    problem = spec.load()
+    if not spec.load().rows:
+        rules |= {"validation": 0.0, "test": 0.0}
+    problem = held_out(spec, rules["validation"], rules["test"], seed)
     if goal is not None and not math.isfinite(goal):
         raise WrongCommand(f"--goal must be a finite number, got {goal:g}.")
     if batch is not None and not problem.rows:
@@ -262,8 +310,25 @@ def _config(
         own = next((text for text in optimizers if "lr" in re.findall(r"[:,]\s*(\w+)\s*=", text)), None)
         if own is not None:
             raise WrongCommand(f"--lr gives the learning rates of every contender; leave lr out of -o {own}.")
-        contenders = tuple(at_rates(contenders, rates(lr)))
-    return RaceConfig(spec, contenders, _budget(problem, epochs, steps), seeds, seed, goal, compiled)
+        if rules["trials_each"]:
+            rules["rates"] = tuple(rates(lr))
+            rules["trials_each"] = len(rules["rates"])
+        else:
+            contenders = tuple(at_rates(contenders, rates(lr)))
+    return RaceConfig(spec, contenders, _budget(problem, epochs, steps), seeds, seed, goal, compiled, **rules)
+
+
+def _rules(trials: int, halving: bool, as_is: bool, validation: float, test: float, given: set[str]) -> dict[str, Any]:
+    """Return the protocol that was asked for."""
+    if as_is and (found := given & {"trials", "halving"}):
+        raise WrongCommand(f"--as-is leaves out the tuning; leave out --{min(found)} too.")
+    if "trials" in given and "lr" in given:
+        raise WrongCommand("--lr gives the settings that are tried; leave out --trials.")
+    if (validation == 0) != (test == 0):
+        raise WrongCommand("--validation and --test must both be 0 (no rows are held out) or both be above 0.")
+    if validation + test >= 1:
+        raise WrongCommand(f"--validation and --test must leave rows to train on, got {validation:g} and {test:g}.")
+    return {"trials_each": 0 if as_is else trials, "halving": halving, "validation": validation, "test": test}
 
 
 @app.command()

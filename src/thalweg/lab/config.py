@@ -19,19 +19,27 @@ from ..problems.regressions import LinearRegression, LogisticRegression
 from ..problems.stochastic import NoisyProblem, with_replacement
 from .contender import Contender, unknown
 from .methods import minibatch_size
+from .splits import HeldOut
 from .trial import Budget
 
 __all__ = [
     "DEFAULT_EPOCHS",
+    "DEFAULT_HELD_OUT",
     "DEFAULT_SEEDS",
     "DEFAULT_STEPS",
+    "DEFAULT_TRIALS",
+    "DEFAULT_TUNING_SEEDS",
     "ProblemSpec",
     "RaceConfig",
     "default_budget",
+    "held_out",
     "resolve_problem",
 ]
 
-DEFAULT_SEEDS = 5
+DEFAULT_SEEDS = 20  # of the result
+DEFAULT_TRIALS = 24  # settings of each contender that are tried
+DEFAULT_TUNING_SEEDS = 3  # from which each of them runs
+DEFAULT_HELD_OUT = 0.2  # share of the rows to choose by, and of those to report
 DEFAULT_EPOCHS = 10  # more on a small table, so that a minibatch method takes DEFAULT_STEPS
 DEFAULT_STEPS = 300
 
@@ -149,6 +157,15 @@ def _is_file(text: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=8)
+def held_out(spec: ProblemSpec, validation: float, test: float, entropy: int) -> Problem:
+    """Return a table's problem with rows held out; a function, or shares of 0, as it is."""
+    problem = spec.load()
+    if not problem.rows or not test:
+        return problem
+    return HeldOut(problem, validation, test, entropy, minibatch_size(problem.rows))
+
+
 @dataclass(frozen=True)
 class RaceConfig:
     """Everything that decides the results of a race."""
@@ -160,6 +177,16 @@ class RaceConfig:
     entropy: int = 0
     goal: float | None = None
     compiled: bool | None = None  # whether trials run as compiled sweeps; None where that pays
+    trials_each: int = 0  # settings of each contender that are tried first; 0 to race them as they are
+    tuning_seeds: int = DEFAULT_TUNING_SEEDS
+    halving: bool = False  # whether settings that fall behind run from fewer tuning seeds
+    rates: tuple[float, ...] | None = None  # the learning rates that are tried, instead of points of the search space
+    validation: float = 0.0  # share of a table's rows that settings are chosen by
+    test: float = 0.0  # and of those that are reported
+
+    def load(self) -> Problem:
+        """Return the problem, with rows held out where the configuration says so."""
+        return held_out(self.problem, self.validation, self.test, self.entropy)
 
     def trials(self) -> list[tuple[Contender, int]]:
         """Return every trial in order."""
@@ -170,6 +197,11 @@ class RaceConfig:
         lines = ["# thalweg race FILE.toml runs this again", ""]
         lines += _pairs({"seeds": self.seeds, "seed": self.entropy, "goal": self.goal})
         lines += _pairs({"epochs": self.budget.epochs, "steps": self.budget.steps, "compiled": self.compiled})
+        if self.trials_each:
+            lines += _pairs({"trials": self.trials_each, "tuning_seeds": self.tuning_seeds, "halving": self.halving})
+            lines += _pairs({"rates": list(self.rates) if self.rates is not None else None})
+        if self.test:
+            lines += _pairs({"validation": self.validation, "test": self.test})
         spec = self.problem
         lines += ["", "[problem]"]
         lines += _pairs({"kind": spec.kind, "text": spec.text, "target": spec.target, "sha256": spec.sha256})
@@ -178,6 +210,7 @@ class RaceConfig:
         for contender in self.contenders:
             lines += ["", "[[contender]]"]
             lines += _pairs({"label": contender.label, "method": contender.method, "batch": contender.batch})
+            lines += _pairs({"given": list(contender.given) or None})
             lines += ["[contender.settings]", *_pairs(dict(contender.settings))]
         return "\n".join(lines) + "\n"
 
@@ -193,7 +226,13 @@ class RaceConfig:
                 problem.get("noise"), problem.get("replacement", False),
             )  # fmt: skip
             contenders = tuple(
-                Contender(c["label"], c["method"], tuple(_settings(c["settings"]).items()), c["batch"])
+                Contender(
+                    c["label"],
+                    c["method"],
+                    tuple(_settings(c["settings"]).items()),
+                    c["batch"],
+                    tuple(c.get("given", ())),
+                )
                 for c in content["contender"]
             )
             budget = Budget(content.get("epochs"), content.get("steps"))
@@ -205,6 +244,12 @@ class RaceConfig:
                 content["seed"],
                 content.get("goal"),
                 content.get("compiled"),
+                content.get("trials", 0),
+                content.get("tuning_seeds", DEFAULT_TUNING_SEEDS),
+                content.get("halving", False),
+                tuple(content["rates"]) if "rates" in content else None,
+                content.get("validation", 0.0),
+                content.get("test", 0.0),
             )
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None

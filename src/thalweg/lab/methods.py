@@ -26,6 +26,7 @@ class Method:
     summary: str
     fixed: dict[str, Any] = field(default_factory=dict)
     batch: str = "mini"
+    tuned: tuple[str, ...] | None = None  # the settings that are tuned; None for all of the optimizer's space
 
     def defaults(self) -> dict[str, Any]:
         """Return the settings with their defaults, as the optimizer's own signature has them."""
@@ -37,9 +38,9 @@ class Method:
 
 
 METHODS: tuple[Method, ...] = (
-    Method("gd", optim.SGD, "gradient descent: all rows in each step", batch="full"),
-    Method("sgd", optim.SGD, "stochastic gradient descent: one row in each step", batch="one"),
-    Method("minibatch", optim.SGD, "minibatch stochastic gradient descent"),
+    Method("gd", optim.SGD, "gradient descent: all rows in each step", batch="full", tuned=("lr",)),
+    Method("sgd", optim.SGD, "stochastic gradient descent: one row in each step", batch="one", tuned=("lr",)),
+    Method("minibatch", optim.SGD, "minibatch stochastic gradient descent", tuned=("lr",)),
     Method("momentum", optim.SGD, "heavy-ball momentum (Polyak 1964)", {"momentum": 0.9}),
     Method("nesterov", optim.SGD, "Nesterov's momentum, PyTorch's form", {"momentum": 0.9, "nesterov": True}),
     Method("adagrad", optim.Adagrad, "scaled by the sum of squared gradients (Duchi et al. 2011)"),

@@ -89,6 +89,7 @@ class _CannotSweep(Exception):
 class _Group:
     """Contenders of one program, and the names of the settings in which they differ."""
 
+    key: Any = None
     contenders: list[Contender] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
 
@@ -153,10 +154,12 @@ def swept(
     race: Sequence[Trial] | None = None,
     note: Note | None = None,
     prepare: Callable[[list[str]], Helper] | None = None,
+    made: dict[Any, Any] | None = None,
 ) -> Generator[Record, None, list[Alone]]:
     """Run the trials that are worth a sweep; return the others, in order, with the reason for each.
 
     `prepare` starts a helper that makes the programs of contenders, one for each; it is asked when compiling takes long.
+    `made` keeps the compiled steps for the next call with the same problem and budget.
     """
     everything = trials if race is None else race
     groups, why = _plan(problem, everything, budget, compiled)
@@ -166,17 +169,22 @@ def swept(
         while due:
             group, missing, helper = due.pop(0)
             name = group.contenders[0].method
-            if note is not None:
+            sweep = None if made is None else made.get(group.key)
+            if note is not None and sweep is None:
                 note(f"compiling {name}" + (f" for {len(missing)} trials" if len(missing) > 1 else ""))
             if helper is not None:
                 helper.wait()
             began = perf_counter()
             try:
-                sweep = _Sweep(problem, group, budget, entropy, everything)
-                sweep.check(missing[-1])
+                if sweep is None:
+                    sweep = _Sweep(problem, group, budget, entropy, everything)
+                    sweep.check(missing[-1])
+                sweep.arrange(group, everything, budget)
             except _CannotSweep as reason:
                 why.update(dict.fromkeys(group.labels, str(reason)))
                 continue
+            if made is not None:
+                made[group.key] = sweep
             if prepare is not None and not helpers and due and perf_counter() - began > SLOW:
                 due, helpers = _shared_out(due, prepare)
             yield from sweep.records(missing)
@@ -253,7 +261,7 @@ def _plan(
             continue
         settings = {k: v for k, v in optimizer.param_groups[0].items() if k != "params"}
         key = (type(optimizer), contender.batch, _structure(optimizer, settings))
-        group = groups.setdefault(key, _Group())
+        group = groups.setdefault(key, _Group(key))
         group.contenders.append(contender)
         before = first.setdefault(key, settings)
         group.names.update(k for k, v in settings.items() if v != before[k])
@@ -304,20 +312,27 @@ class _Sweep:
         self.whole = not 0 < self.batch < self.rows and self.held_out is None
         self.per_epoch = -(-self.rows // self.batch) if self.batch else 1
         self.total = budget.steps_for(self.rows, self.batch)
-        self.points = budget.points
-        self.names = sorted(group.names)
+        self.names: list[str] = []
+        self.unused: set[str] = set()  # settings that the step does not use
         self.traced = problem.dimension <= TRACED
-        # Decided by the race, not by what of it is missing: another form of the program, or other calls, may round
-        # otherwise.
-        seeds = len({seed for _, seed in race})
-        self.shared = len(group.contenders) >= LANES or seeds == 1
         self.size = BLOCK if self.traced else WIDE_BLOCK
-        together = min(self.size, len(group.contenders) * (1 if self.shared else seeds))
-        numbers = max(problem.dimension if self.traced else 1, 1 if self.whole or self.shared else self.batch)
-        self.longest = max(1, MEMORY // (max(together, 32) * numbers))
+        self.arrange(group, race, budget)
         self.instance, optimizer = self.begun(group.contenders[0], 2**31)
         self.tensors = _tensors(self.instance, optimizer)
         self.step = self._compiled(optimizer)
+
+    def arrange(self, group: _Group, race: Sequence[Trial], budget: Budget) -> None:
+        """Decide how the trials of a race go together.
+
+        By the race, not by what of it is missing: another form of the program, or other calls, may round otherwise.
+        """
+        self.points = budget.points
+        self.names = sorted((group.names | set(self.names)) - self.unused)
+        seeds = len({seed for _, seed in race})
+        self.shared = len(group.contenders) >= LANES or seeds == 1
+        together = min(self.size, len(group.contenders) * (1 if self.shared else seeds))
+        numbers = max(self.problem.dimension if self.traced else 1, 1 if self.whole or self.shared else self.batch)
+        self.longest = max(1, MEMORY // (max(together, 32) * numbers))
 
     def begun(self, contender: Contender, seed: int) -> tuple[Instance, Any]:
         """Return a run at its start."""
@@ -372,6 +387,7 @@ class _Sweep:
                 used = {given.source[1] for given in self.step.program.of_kind("setting")}
                 if used >= set(self.names):
                     raise
+                self.unused |= set(self.names) - used
                 self.names = [name for name in self.names if name in used]
                 _Block(self, [trial]).call(first, first + 1, size)
 

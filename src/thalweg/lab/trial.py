@@ -15,10 +15,12 @@ from .contender import Contender
 from .splits import HeldOut, Parts
 
 __all__ = [
+    "WARM_UP_STEPS",
     "Batches",
     "Budget",
     "Record",
     "Track",
+    "advance",
     "evaluation_steps",
     "row_order",
     "run_trial",
@@ -228,7 +230,8 @@ class Batches:
         return tuple([tensor_of(a[k : k + self.batch]) for a in self.shuffled])
 
 
-def _advance(instance: Any, optimizer: Any, batches: Batches, steps: int) -> None:
+def advance(instance: Any, optimizer: Any, batches: Batches, steps: int) -> None:
+    """Take training steps."""
     loss = instance.loss
     for _ in range(steps):
         optimizer.zero_grad()
@@ -250,7 +253,7 @@ def run_trial(problem: Problem, contender: Contender, seed: int, budget: Budget,
     for step in evaluation_steps(total, track.per_epoch, budget.points):
         if step > done:
             began = perf_counter()
-            _advance(instance, optimizer, batches, step - done)
+            advance(instance, optimizer, batches, step - done)
             spent += perf_counter() - began
             done = step
         track.note(step, problem.value(instance), spent)
@@ -265,5 +268,5 @@ def warm_up(problem: Problem, contender: Contender, entropy: int) -> None:
     problem = problem.at(2**31).train if isinstance(problem, HeldOut) else problem
     instance = problem.instance(init)
     batches = Batches(problem.arrays, contender.batch, order, problem.replacement)
-    _advance(instance, contender.optimizer(instance.parameters), batches, WARM_UP_STEPS)
+    advance(instance, contender.optimizer(instance.parameters), batches, WARM_UP_STEPS)
     problem.value(instance)

@@ -250,7 +250,7 @@ class Yogi(Optimizer):
         start = settings.initial_accumulator_value
         return {"exp_avg": np.full_like(param, start), "exp_avg_sq": np.full_like(param, start)}
 
-    stable_curvature = Adam.stable_curvature
+    stable_curvature = staticmethod(Adam.stable_curvature)
 
     @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:
