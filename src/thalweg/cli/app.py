@@ -302,9 +302,9 @@ def _config(
     if batch is not None and not problem.rows:
         raise WrongCommand("--batch counts rows, and a function has none.")
     if batch is not None and batch > problem.rows:
-        raise WrongCommand(f"--batch must be at most {problem.rows}, the number of rows, got {batch}.")
+        raise WrongCommand(f"--batch must be at most {problem.rows}, the number of rows to train on, got {batch}.")
     if spec.start is not None:
-        seeds = 1  # nothing is left to chance, so that every seed would give the same run
+        seeds = rules["tuning_seeds"] = 1  # nothing is left to chance, so that every seed would give the same run
     contenders = _contenders(optimizers, problem, batch)
     if lr is not None:
         own = next((text for text in optimizers if "lr" in re.findall(r"[:,]\s*(\w+)\s*=", text)), None)

@@ -158,7 +158,7 @@ def _head(result: Result) -> list[str]:
     if config.trials_each:
         at = "each given rate" if config.rates is not None else f"{config.trials_each} settings"
         lines.append(
-            f"Tuning: {at} of each contender from {config.tuning_seeds} seeds of their own ({result.tuning_runs} runs of {span})"
+            f"Tuning: {at} of each contender from {_seeds(config.tuning_seeds)} ({result.tuning_runs} runs of {span})"
         )
     fresh = "fresh " if config.trials_each else ""
     if config.seeds > 1:
@@ -166,12 +166,16 @@ def _head(result: Result) -> list[str]:
             f"{config.seeds} {fresh}seeds, {span} each; every contender has the same starts and orders of rows"
         )
     else:
-        lines.append(f"One {fresh}run of {span} each")
+        lines.append(f"One run of {span} each")
     if problem.rows:
         lines.append(_rows_in_a_step(result))
     what = "training loss" if problem.rows else "loss"
     lines.append(f"Goal: {what} {number(result.goal, 6)}{_why(result)}")
     return lines
+
+
+def _seeds(count: int) -> str:
+    return "one seed of its own" if count == 1 else f"{count} seeds of their own"
 
 
 def _rows_in_a_step(result: Result) -> str:

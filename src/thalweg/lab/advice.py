@@ -8,6 +8,7 @@ only if none of these diverges either. Rates are rounded down, so that what is p
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,8 @@ class Tried:
 
     def command(self, problem: str) -> str:
         """Return the command that runs the advice."""
-        return f"thalweg race {problem} -o {self.typed} {self.horizon} --as-is"
+        name = problem if re.fullmatch(r"[\w./-]+", problem) else f'"{problem}"'
+        return f"thalweg race {name} -o {self.typed} {self.horizon} --as-is"
 
     def sentence(self, rows: int) -> str:
         """Return the advice and what happened, in words."""

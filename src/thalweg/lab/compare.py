@@ -36,6 +36,7 @@ LEVEL = 0.05  # probability that a race of equal contenders claims any differenc
 ENOUGH = 6  # seeds: with fewer no two-sided test of signs reaches 5%
 RESAMPLES = 999  # of each kind; p-values are multiples of 1/1000
 POWER_QUANTILE = 0.8416  # of the normal distribution: 80% power
+AT_ONCE = 4_000_000  # numbers in the products of some resamples
 FAR = 10.0  # times the spread of the finite values: where a diverged run is put
 MOST_SEEDS = 100_000
 
@@ -81,17 +82,19 @@ def _test(x: Floats) -> _Test:
     t[second, first] = -t[first, second]
 
     rng = np.random.default_rng(np.frombuffer(x.tobytes(), np.uint32))  # the same values give the same words
-    signs = rng.integers(0, 2, (RESAMPLES, n)) * 2.0 - 1.0
-    flipped = np.abs(_studentized(signs @ differences / n, squares, n)).max(axis=1)
-
-    order = rng.random((RESAMPLES, n, k)).argsort(axis=2)
-    dealt = np.take_along_axis(np.broadcast_to(x, (RESAMPLES, n, k)), order, axis=2)
-    products = dealt.transpose(0, 2, 1) @ dealt  # [RESAMPLES, k, k]
-    sums = dealt.sum(axis=1)
-    diagonal = np.einsum("bii->bi", products)
-    squares = diagonal[:, first] + diagonal[:, second] - 2 * products[:, first, second]
-    means = (sums[:, first] - sums[:, second]) / n
-    return _Test(t, np.stack([np.abs(_studentized(means, squares, n)).max(axis=1), flipped]))
+    largest = []
+    for part in np.array_split(np.arange(RESAMPLES), max(1, RESAMPLES * k * k // AT_ONCE)):
+        signs = rng.integers(0, 2, (len(part), n)) * 2.0 - 1.0
+        flipped = np.abs(_studentized(signs @ differences / n, squares, n)).max(axis=1)
+        order = rng.random((len(part), n, k)).argsort(axis=2)
+        dealt = np.take_along_axis(np.broadcast_to(x, (len(part), n, k)), order, axis=2)
+        products = dealt.transpose(0, 2, 1) @ dealt  # [resamples, k, k]
+        sums = dealt.sum(axis=1)
+        diagonal = np.einsum("bii->bi", products)
+        apart = diagonal[:, first] + diagonal[:, second] - 2 * products[:, first, second]
+        means = (sums[:, first] - sums[:, second]) / n
+        largest.append(np.stack([np.abs(_studentized(means, apart, n)).max(axis=1), flipped]))
+    return _Test(t, np.concatenate(largest, axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +144,9 @@ class Comparison:
             test = self._overall if len(left) == len(self.names) else _test(self._filled[:, left])
             if test.p > LEVEL:
                 break
-            worse, _ = np.unravel_index(int(test.t.argmax()), test.t.shape)
-            del left[int(worse)]
+            worst = test.t.max(axis=1)  # critical values only fall as the set shrinks, so all of these would leave
+            gone = worst >= min(float(worst.max()), test.critical)
+            left = [k for k, leaves in zip(left, gone, strict=True) if not leaves]
         kept = {self.names[k] for k in left}
         return tuple(name for name in self.order if name in kept)
 
@@ -199,12 +203,13 @@ class Comparison:
 
     def sentences(self) -> list[str]:
         """Return the conclusion in words."""
+        if not np.isfinite(self.values).any():
+            return ["Every contender diverged."]
         if len(self.names) == 1:
             return [f"{self.names[0]} ran alone: there is nothing to compare."]
         if not self.enough:
-            return [f"No claim: {self.seeds} seeds, and at least {ENOUGH} are needed to tell contenders apart."]
-        if not np.isfinite(self.values).any():
-            return ["Every run diverged: no contender is best."]
+            seeds = f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
+            return [f"No claim: {seeds}, and at least {ENOUGH} are needed to tell contenders apart."]
         best, rest = self.best, len(self.names) - len(self.best)
         if len(best) == 1:
             return [f"Best: {best[0]}, separated from all {rest} others on {self.seeds} seeds (5% error rate)."]

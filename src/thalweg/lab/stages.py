@@ -47,7 +47,7 @@ class Runner:
         self.jobs = jobs
         self.progress, self.note = progress, note
         self.made: dict[Any, Any] = {}  # compiled steps, for all stages
-        self.done = self.ran = 0
+        self.done = 0
         each = self.config.seeds * (2 if self.config.trials_each else 1)
         self.total = len(self.config.contenders) * (self.config.trials_each * self.config.tuning_seeds + each)
 
@@ -83,11 +83,10 @@ class Runner:
                 record = next(records)
             except StopIteration as end:
                 return end.value
+            yield record  # which is kept before it is told of
             self.done += 1
-            self.ran += 1
             if self.progress is not None:
                 self.progress(record, self.done, max(self.total, self.done))
-            yield record
 
 
 def _parallel(config: RaceConfig, rest: Sequence[Alone], jobs: int, budget: Budget) -> Iterator[Record]:
