@@ -15,6 +15,7 @@ from ..errors import ArgumentError, DataError
 from ..problems.base import Problem
 from ..problems.catalogue import PROBLEMS, find
 from ..problems.function import expression
+from ..problems.networks import multilayer
 from ..problems.regressions import LinearRegression, LogisticRegression
 from ..problems.stochastic import NoisyProblem, with_replacement
 from .contender import Contender, unknown
@@ -63,6 +64,7 @@ class ProblemSpec:
     sha256: str | None = None
     noise: float | None = None  # standard deviation of noise added to the gradients
     replacement: bool = False  # whether batches are drawn with replacement
+    model: str | None = None  # "mlp:64,64": a perceptron in place of the table's linear model
 
     def load(self) -> Problem:
         """Return the problem; the same object for the same specification."""
@@ -95,6 +97,8 @@ def _plain(spec: ProblemSpec) -> Problem:
         if entry is None:
             raise unknown("problem", spec.text, [e.name for e in PROBLEMS])
         problem = entry.make()
+        if spec.model is not None:
+            return _modelled(problem, spec.model)
         if spec.start is not None:
             problem = _started(problem, spec.start)
         return problem
@@ -102,9 +106,33 @@ def _plain(spec: ProblemSpec) -> Problem:
         table = data.csv(spec.text, spec.target)
         if spec.sha256 is not None and _sha256(spec.text) != spec.sha256:
             raise DataError(f"{spec.text} has changed since this race began; start a new one.")
+        if spec.model is not None:
+            return multilayer(table.name, table, widths(spec.model))
         kind = LogisticRegression if table.task == "classification" else LinearRegression
         return kind(table.name, table)
     return expression(spec.text, start=spec.start)
+
+
+def widths(model: str) -> tuple[int, ...]:
+    """Return the widths of hidden layers in ``mlp:64,64``.
+
+    >>> widths("mlp:64,64")
+    (64, 64)
+    """
+    kind, _, rest = model.partition(":")
+    try:
+        found = tuple(int(part) for part in rest.split(","))
+    except ValueError:
+        found = ()
+    if kind != "mlp" or not found or not all(1 <= w <= 100_000 for w in found):
+        raise ArgumentError(f"--model: mlp:WIDTH,WIDTH,… with widths of hidden layers is required, got {model!r}.")
+    return found
+
+
+def _modelled(problem: Problem, model: str) -> Problem:
+    if not isinstance(problem, (LinearRegression, LogisticRegression)):
+        raise ArgumentError(f"--model is for tables, and {problem.name} has a model of its own.")
+    return multilayer(problem.name, problem.raw, widths(model))
 
 
 def _started(problem: Problem, start: tuple[float, ...]) -> Problem:
@@ -118,7 +146,7 @@ def _started(problem: Problem, start: tuple[float, ...]) -> Problem:
 
 def resolve_problem(
     text: str, target: str | None = None, start: tuple[float, ...] | None = None, *,
-    noise: float | None = None, replacement: bool = False,
+    noise: float | None = None, replacement: bool = False, model: str | None = None,
 ) -> ProblemSpec:  # fmt: skip
     """Return what `text` means: a name, a file with a table, or an expression in x1, x2, …; nothing is left half-read.
 
@@ -130,6 +158,10 @@ def resolve_problem(
         raise ArgumentError(f"--target names the column of a CSV file, and {text!r} is none.")
     if start is not None and spec.kind == "csv":
         raise ArgumentError("--start is for functions, not for data.")
+    if model is not None:
+        if spec.kind == "expression":
+            raise ArgumentError(f"--model is for tables, and {text!r} is a function.")
+        spec = replace(spec, model=model)
     if noise is not None or replacement:
         spec = replace(spec, noise=noise, replacement=replacement)
     spec.load()
@@ -206,7 +238,7 @@ class RaceConfig:
         lines += ["", "[problem]"]
         lines += _pairs({"kind": spec.kind, "text": spec.text, "target": spec.target, "sha256": spec.sha256})
         lines += _pairs({"start": list(spec.start) if spec.start is not None else None, "noise": spec.noise})
-        lines += _pairs({"replacement": True if spec.replacement else None})
+        lines += _pairs({"replacement": True if spec.replacement else None, "model": spec.model})
         for contender in self.contenders:
             lines += ["", "[[contender]]"]
             lines += _pairs({"label": contender.label, "method": contender.method, "batch": contender.batch})
@@ -223,7 +255,7 @@ class RaceConfig:
             start = tuple(problem["start"]) if "start" in problem else None
             spec = ProblemSpec(
                 problem["kind"], problem["text"], problem.get("target"), start, problem.get("sha256"),
-                problem.get("noise"), problem.get("replacement", False),
+                problem.get("noise"), problem.get("replacement", False), problem.get("model"),
             )  # fmt: skip
             contenders = tuple(
                 Contender(
