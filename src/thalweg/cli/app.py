@@ -263,7 +263,7 @@ def race(
         else:
             if problem.endswith(".toml"):
                 _only(
-                    given, {"problem", "jobs", "out", "compiled", "explain", "pictures", "as_json"}, "a configuration"
+                    given, {"named", "jobs", "out", "compiled", "explain", "pictures", "as_json"}, "a configuration"
                 )
                 config = RaceConfig.from_toml(Path(problem))
                 if compiled is not None:
