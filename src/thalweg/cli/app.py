@@ -262,9 +262,7 @@ def race(
             store.config.load()
         else:
             if problem.endswith(".toml"):
-                _only(
-                    given, {"named", "jobs", "out", "compiled", "explain", "pictures", "as_json"}, "a configuration"
-                )
+                _only(given, {"named", "jobs", "out", "compiled", "explain", "pictures", "as_json"}, "a configuration")
                 config = RaceConfig.from_toml(Path(problem))
                 if compiled is not None:
                     config = replace(config, compiled=compiled)
