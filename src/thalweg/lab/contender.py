@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,28 +42,29 @@ class Contender:
     method: str
     settings: tuple[tuple[str, Any], ...]
     batch: int = 0
+    given: tuple[str, ...] = ()  # settings that are fixed: tuning leaves them alone
 
     def optimizer(self, parameters: list[Tensor]) -> optim.Optimizer:
         """Return a fresh optimizer over `parameters`."""
         make: Any = all_methods()[self.method].optimizer
         return make(parameters, **dict(self.settings))
 
-    def described(self, rows: int = 0, *, fixed: bool = True) -> str:
+    def described(self, rows: int = 0, *, fixed: bool = True, digits: int = 6) -> str:
         """Return the settings as typed, the batch too where it is part of the rows; without `fixed` no flags of the name."""
         hidden = {} if fixed else all_methods()[self.method].fixed
-        parts = [f"{key}={shown(v)}" for key, v in self.settings if not (hidden.get(key) is True and v is True)]
+        parts = [f"{key}={shown(v, digits)}" for key, v in self.settings if not (hidden.get(key) is True and v is True)]
         if 0 < self.batch < rows:
             parts.append(f"batch={self.batch}")
         return " ".join(parts)
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, digits: int = 6) -> str:
     """Return a setting as it is typed."""
     if isinstance(value, (tuple, list)):
-        return "/".join(shown(v) for v in value)
+        return "/".join(shown(v, digits) for v in value)
     if isinstance(value, bool) or value is None:
         return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 def _typed(key: str, text: str, default: Any, who: str) -> Any:
@@ -132,7 +133,7 @@ def parse_contender(text: str, problem: Problem, batch: int | None = None) -> Co
     if size is None:
         size = _usual_batch(method, problem.rows, batch)
     settings = {**default_settings(problem, method, size), **given}
-    contender = Contender(method.name, method.name, tuple(settings.items()), size)
+    contender = Contender(method.name, method.name, tuple(settings.items()), size, tuple(given))
     try:
         contender.optimizer(problem.instance(np.random.default_rng(0)).parameters)
     except (ThalwegError, ValueError, TypeError) as error:
@@ -156,7 +157,7 @@ def distinct(contenders: list[Contender]) -> list[Contender]:
             raise ArgumentError(
                 f"-o {contender.method}: the same contender is given twice ({contender.described() or 'defaults'})."
             )
-        out.append(Contender(label, contender.method, contender.settings, contender.batch))
+        out.append(replace(contender, label=label))
     return out
 
 
@@ -195,5 +196,5 @@ def at_rates(contenders: Iterable[Contender], found: list[float]) -> list[Conten
         for k, lr in enumerate(found):
             settings = {**dict(contender.settings), "lr": lr}
             label = contender.label if len(found) == 1 else f"{contender.label}-lr{k + 1}"
-            out.append(Contender(label, contender.method, tuple(settings.items()), contender.batch))
+            out.append(replace(contender, label=label, settings=tuple(settings.items())))
     return out

@@ -2,10 +2,13 @@
 
 config.toml        the race as resolved; ``thalweg race config.toml`` runs it again
 manifest.json      versions, machine, command, problem, state
-runs/              one file per finished run, from which an interrupted race resumes
-results.csv        one line per run
-curves.csv.gz      the loss of every run, by step, epoch and time
-loss-*.png, .svg   pictures
+runs/              one file per finished run of the result, from which an interrupted race resumes
+tuning/            one file per contender and round of tuning, with its runs
+results.csv        one line per run of the result
+curves.csv.gz      the loss of every one of them, by step, epoch and time
+tuning.csv         one line per setting that was tried
+tuning-curves.csv  the expected best of k tuning runs, by contender
+*.png, *.svg       pictures
 """
 
 from __future__ import annotations
@@ -15,15 +18,17 @@ import gzip
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ..errors import ArgumentError, DataError
 from .config import RaceConfig
+from .contender import Contender
 from .statistics import steps_to
 from .trial import Record
+from .tuning import Tuned
 
 __all__ = ["Store", "new_folder", "write"]
 
@@ -83,32 +88,80 @@ class Store:
         path = self.path / "runs" / f"{record.contender}-{record.seed}.json"
         write(path, json.dumps(record.to_json(), allow_nan=False) + "\n")
 
-    def records(self) -> list[Record]:
-        """Return the runs that are finished, in the order of the configuration."""
+    def records(self, trials: Sequence[tuple[Contender, int]] | None = None) -> list[Record]:
+        """Return the runs that are finished, in the order of the trials (by default those of the configuration)."""
         found = []
-        for contender, seed in self.config.trials():
+        for contender, seed in self.config.trials() if trials is None else trials:
             path = self.path / "runs" / f"{contender.label}-{seed}.json"
             if path.is_file():
-                try:
-                    found.append(Record.from_json(json.loads(path.read_text())))
-                except (ValueError, TypeError):
-                    raise DataError(f"{path} is damaged; delete it, and --resume runs it again.") from None
+                found += _read(path, lambda data: [Record.from_json(data)])
         return found
+
+    def _tuning_path(self, label: str, number: int) -> Path:
+        return self.path / "tuning" / f"{label}-{number}.json"
+
+    def has_tuning(self, label: str, number: int) -> bool:
+        """Return whether a contender's round of tuning is finished."""
+        return self._tuning_path(label, number).is_file()
+
+    def keep_tuning(self, label: str, number: int, records: Sequence[Record]) -> None:
+        """Keep a contender's finished round of tuning."""
+        path = self._tuning_path(label, number)
+        path.parent.mkdir(exist_ok=True)
+        ordered = sorted(records, key=lambda r: (r.contender, r.seed))
+        write(path, json.dumps([r.to_json() for r in ordered], allow_nan=False) + "\n")
+
+    def tuning(self, label: str, number: int) -> list[Record] | None:
+        """Return the runs of a contender's round of tuning, or None if it is not finished."""
+        path = self._tuning_path(label, number)
+        return _read(path, lambda data: [Record.from_json(d) for d in data]) if path.is_file() else None
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest, empty if there is none."""
         path = self.path / "manifest.json"
-        return json.loads(path.read_text()) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            found = None
+        return found if isinstance(found, dict) else {}  # it is written anew from what the other files say
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Write the manifest."""
         write(self.path / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
-    def write_tables(self, records: Sequence[Record], goal: float, rows: int) -> None:
+    def write_tables(
+        self, config: RaceConfig, records: Sequence[Record], goals: Mapping[int, float], rows: int
+    ) -> None:
         """Write results.csv and curves.csv.gz."""
-        write(self.path / "results.csv", results_csv(self.config, records, goal, rows))
+        write(self.path / "results.csv", results_csv(config, self.config, records, goals, rows))
         # without name and time of writing, so that equal curves give equal bytes
         write(self.path / "curves.csv.gz", gzip.compress(curves_csv(records).encode(), mtime=0))
+
+    def write_tuning(self, tuned: Sequence[Tuned]) -> None:
+        """Write tuning.csv and tuning-curves.csv."""
+        lines, curves = [], []
+        for each in tuned:
+            for number, c in enumerate(each.candidates):
+                losses = "/".join(repr(x) for x in c.losses)
+                chosen = "chosen" if c is each.best else "pruned" if c.pruned else ""
+                lines.append((each.default.label, number, c.contender.described(), losses, repr(c.score), chosen))
+            curve = each.curve
+            rows = zip(curve.runs, curve.expected, curve.median, curve.low, curve.high, strict=True)
+            curves += [(each.default.label, int(k), *(repr(float(v)) for v in values)) for k, *values in rows]
+        head = ("contender", "number", "settings", "losses_to_choose_by", "mean", "")
+        write(self.path / "tuning.csv", _table(head, lines))
+        head = ("contender", "runs", "expected", "median", "low_10", "high_90")
+        write(self.path / "tuning-curves.csv", _table(head, curves))
+
+
+def _read(path: Path, form: Callable[[Any], list[Record]]) -> list[Record]:
+    """Return the records in a file; what is wrong with it is one sentence."""
+    try:
+        return form(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise DataError(f"{path} is damaged; delete it, and --resume runs it again.") from None
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -119,26 +172,35 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return out.getvalue()
 
 
-def results_csv(config: RaceConfig, records: Sequence[Record], goal: float, rows: int) -> str:
-    """Return one line per run."""
-    contenders = {c.label: c for c in config.contenders}
+def results_csv(
+    config: RaceConfig, begun: RaceConfig, records: Sequence[Record], goals: Mapping[int, float], rows: int
+) -> str:
+    """Return one line per run: of the chosen settings, and of the default where that is another."""
+    contenders = {c.label: c for c in config.contenders} | {c.label + "@default": c for c in begun.contenders}
+    metrics = list(dict.fromkeys(name for r in records for name in r.metrics))
     head = (
-        "contender", "method", "settings", "batch", "seed", "status", "start_loss", "final_loss", "best_loss", "steps",
-        "gradients", "epochs", "seconds", "microseconds_per_step", "steps_to_goal",
-        "ran",
+        "contender", "method", "settings", "role", "batch", "seed", "status", "start_loss", "final_loss", "best_loss",
+        "validation_loss", "test_loss", *(m.replace(" ", "_") for m in metrics), "steps", "gradients", "epochs",
+        "seconds", "microseconds_per_step", "steps_to_goal", "ran",
     )  # fmt: skip
     lines = []
     for r in records:
         c = contenders[r.contender]
+        name, mark, _ = r.contender.partition("@")
         lines.append(
             (
-                r.contender, c.method, c.described(), c.batch or "", r.seed, r.status, repr(r.losses[0]), repr(r.losses[-1]),
-                repr(min(r.losses)), r.steps[-1], r.gradients, f"{r.epochs[-1]:g}" if rows else "", f"{r.seconds[-1]:.6f}",
-                f"{1e6 * r.seconds_per_step:.2f}", f"{steps_to(r, goal):g}",
-                f"in a sweep of {r.sweep}" if r.sweep else "alone",
+                name, c.method, c.described(), "default" if mark else "result", c.batch or "", r.seed, r.status,
+                repr(r.losses[0]), repr(r.losses[-1]), repr(min(r.losses)), _shown(r.validation), _shown(r.test),
+                *(_shown(r.metrics.get(m)) for m in metrics), r.steps[-1], r.gradients,
+                f"{r.epochs[-1]:g}" if rows else "", f"{r.seconds[-1]:.6f}", f"{1e6 * r.seconds_per_step:.2f}",
+                f"{steps_to(r, goals[r.seed]):g}", f"in a sweep of {r.sweep}" if r.sweep else "alone",
             )
         )  # fmt: skip
     return _table(head, lines)
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else repr(value)
 
 
 def curves_csv(records: Sequence[Record]) -> str:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any, ClassVar
 
@@ -42,7 +42,7 @@ from . import _large
 from ._cases import put
 from ._large import Large
 from ._scalars import as_number, where
-from .space import Dimension, Log
+from .space import Log, Space
 
 __all__ = ["Optimizer", "Params", "State"]
 
@@ -71,7 +71,7 @@ class Optimizer:
     #: whether the rule treats all elements alike, whatever the shape: then one loop serves every large parameter
     elementwise: ClassVar[bool] = False
     #: the settings worth tuning and their ranges; a race maps the same points of [0, 1] through them for every method
-    space: ClassVar[Mapping[str, Dimension]] = {"lr": Log(1e-5, 10.0)}
+    space: ClassVar[Space] = {"lr": Log(1e-5, 10.0)}
     _stepped = False
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
@@ -118,6 +118,15 @@ class Optimizer:
     def update(x: Any, g: Any, state: State, settings: Any, t: Any) -> tuple[Any, State]:
         """Return the parameter and its state after step `t`, counted from 1. Pure."""
         raise NotImplementedError
+
+    @staticmethod
+    def stable_curvature(state: State, settings: Any, t: float) -> tuple[Any, float] | None:
+        """Return the diagonal P that divides the gradient in step `t`, and the largest stable eigenvalue of P⁻¹H.
+
+        On a quadratic with the Hessian H, steps with P held fixed shrink the distance to the minimum along every
+        eigenvector below that value and grow it beyond. None where no such limit is known.
+        """
+        return None
 
     def _extra(self, param: Any, on_tensors: bool) -> State:
         """Return what an update finds in its state without its being kept there."""
