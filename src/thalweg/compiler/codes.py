@@ -17,7 +17,12 @@ __all__ = ["DYNAMIC", "globals_of", "is_library", "is_pure", "line_of", "names_o
 
 #: names with which code reaches attributes that it does not name
 DYNAMIC = frozenset({"getattr", "setattr", "delattr", "vars", "__dict__", "__getattribute__", "__getattr__", "dir"})
-_LIBRARY = (str(Path(__file__).resolve().parent.parent), str(Path(np.__file__).resolve().parent), "<frozen importlib", "<__array_function__")
+_LIBRARY = (
+    str(Path(__file__).resolve().parent.parent),
+    str(Path(np.__file__).resolve().parent),
+    "<frozen importlib",
+    "<__array_function__",
+)
 _CAPTURE = str(Path(__file__).resolve().parent / "capture.py")
 _STANDARD = sysconfig.get_paths()["stdlib"]
 _PURE_FILES = tuple(

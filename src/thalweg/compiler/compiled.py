@@ -340,7 +340,9 @@ class Compiled:
         data, order, count = rows_of(arrays, order, steps, "sweep")
         version, filled = (None, []) if self._written is not None else self._filled(data, order, "sweep")
         if version is None:
-            raise CaptureError(f"sweep: the function runs as written, since {self._written}; run the trainings in turn.")
+            raise CaptureError(
+                f"sweep: the function runs as written, since {self._written}; run the trainings in turn."
+            )
         try:
             return self._swept(version, data, order, count, init, hyper)
         finally:

@@ -215,5 +215,3 @@ def container_kind(value: Any) -> str | None:
     if isinstance(value, dict):
         return "dict"
     return "values" if isinstance(value, (list, set, deque)) else None
-
-

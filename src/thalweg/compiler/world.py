@@ -238,7 +238,8 @@ class World:
 
     @staticmethod
     def own_class(cls: type) -> bool:
-        return cls.__module__.split(".")[0] not in ("thalweg", "numpy", "builtins")
+        heap = bool(cls.__flags__ & (1 << 9))  # made by a class statement, not by C code
+        return heap and cls.__module__.split(".")[0] not in ("thalweg", "numpy")
 
     def instance(self, value: Any, names: frozenset[str], label: str) -> None:
         from ..nn.modules.module import Module
@@ -432,7 +433,12 @@ class World:
             if function is not current and not is_pure(function):
                 self.block(f"it calls {getattr(function, '__qualname__', function)}, which depends on more than its arguments "
                            "or acts on the outside", line)  # fmt: skip
-            elif id(getattr(function, "__self__", None)) in self.touchy and function.__name__ not in ("get", "items", "keys", "values"):
+            elif id(getattr(function, "__self__", None)) in self.touchy and function.__name__ not in (
+                "get",
+                "items",
+                "keys",
+                "values",
+            ):
                 self.block(f"it changes the state of an optimizer by {function.__name__}()", line)
 
     def library_call(self, frame: Any) -> None:
@@ -441,7 +447,11 @@ class World:
         first = frame.f_code.co_varnames[:1]
         owner = frame.f_locals.get(first[0]) if first else None
         scheduled = id(owner) in self.schedulers and name not in ("step", "run")
-        if name in _SEEDS or scheduled or (name.startswith("register_") and "hook" in name and id(owner) in self.outside):
+        if (
+            name in _SEEDS
+            or scheduled
+            or (name.startswith("register_") and "hook" in name and id(owner) in self.outside)
+        ):
             self.block(f"it calls {name}()", located(back.f_code.co_filename, back.f_lineno))
 
     @contextlib.contextmanager
