@@ -5,7 +5,6 @@ from __future__ import annotations
 import dis
 import functools
 import linecache
-import sys
 import sysconfig
 from pathlib import Path
 from types import CodeType
@@ -117,9 +116,10 @@ def is_pure(function: Any) -> bool:
 def line_of(code: CodeType, name: str, stores: bool) -> str:
     """Return ``file:line: source`` of the first instruction of code that names `name`; for a store, one that may write."""
     wanted: int | None = None
+    line = code.co_firstlineno
     for instruction in dis.get_instructions(code):
-        if instruction.starts_line is not None:
-            line = instruction.starts_line if sys.version_info < (3, 13) else instruction.line_number
+        start: Any = getattr(instruction, "line_number", instruction.starts_line)
+        line = line if start is None else start
         if instruction.argval == name and (wanted is None or (stores and instruction.opname.startswith("STORE"))):
             wanted = line
     return located(code.co_filename, code.co_firstlineno if wanted is None else wanted)

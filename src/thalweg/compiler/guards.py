@@ -11,9 +11,12 @@ from collections import deque
 from collections.abc import Callable
 from itertools import chain
 from operator import is_
+from types import FunctionType
 from typing import Any
 
 import numpy as np
+
+from ..core.node import BaseNode
 
 __all__ = ["MISSING", "Place", "Places", "container_kind", "equal"]
 
@@ -178,9 +181,14 @@ class Places:
 
         for place in self.places:
             owner, then = place.owner, place.then
-            if place.kind == "dict":
-                sources += [owner.keys(), owner.values()]
-                kept += then
+            if place.kind in ("dict", "values") and not then:
+                tests.append(f"not {named(owner)}")
+            elif place.kind == "dict":
+                if not place.label.startswith("the "):  # names of attributes and parameters follow their order
+                    sources.append(owner.keys())
+                    kept += then[: len(then) // 2]
+                sources.append(owner.values())
+                kept += then[len(then) // 2 :]
             elif place.kind == "values":
                 sources.append(owner)
                 kept += then
@@ -195,7 +203,11 @@ class Places:
             elif place.kind == "cell" and then is not MISSING:
                 tests.append(f"{named(owner)}.cell_contents is {named(then)}")
             elif place.kind == "attribute" and then is not MISSING:
-                tests.append(f"{named(place.key.__get__)}({named(owner)}) is {named(then)}")
+                plain = isinstance(owner, (FunctionType, BaseNode))  # whose attributes run no code
+                read = (
+                    f"{named(owner)}.{place.key.__name__}" if plain else f"{named(place.key.__get__)}({named(owner)})"
+                )
+                tests.append(f"{read} is {named(then)}")
             elif place.kind == "array":
                 array = named(owner)
                 tests.append(f"{array}.tobytes() == {named(then[2])} and {array}.shape == {named(then[0])}")
@@ -205,7 +217,7 @@ class Places:
             end = (object(),)  # a container that grew, or lost its last element, meets it too early or too late
             scope.update(sources=sources, end=end, kept=[*kept, *end])
             tests.append("all(map(is_, chain(each(sources), end), kept))")
-        exec(f"def same():\n return {' and '.join(tests) or 'True'}", scope)  # noqa: S102
+        exec(f"def same():\n return {' and '.join(tests) or 'True'}", scope)
         same: Callable[[], bool] = scope["same"]
         return same
 
