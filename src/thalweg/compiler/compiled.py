@@ -122,11 +122,22 @@ class Compiled:
         return None, reason
 
     def _capture(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[TensorBase], key: Any, why: str
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        tensors: list[TensorBase],
+        key: Any,
+        why: str,
+        who: str = "",
     ) -> Any:
         with no_collection():  # kernels are loaded on the way
             captured, result = capture(functools.partial(self._fn, **kwargs), args, tensors, self._strict, watch=True)
             if captured.refused is not None:
+                if who == "sweep":  # which cannot run as written: nothing has happened
+                    captured.undo()
+                    if captured.world is not None:
+                        captured.world.put_back()
+                    raise CaptureError(f"sweep: the function would run as written, since {captured.refused}.")
                 self._as_written(captured.refused)
                 return None, result
         try:
@@ -308,14 +319,14 @@ class Compiled:
         if version is None:
             first = None if order is None else order.reshape(-1, order.shape[-1])[0]
             rows = [as_tensor(np.array(a[first] if first is not None else a[0])) for a in data]
-            version, result = self._capture(tuple(rows), {}, rows, key, why)
+            version, result = self._capture(tuple(rows), {}, rows, key, why, who)
             if version is None:
                 return None, result
             version.captured.undo()
             if version.broken() is not None:  # the run itself changed what it depends on
                 version, why = self._find(key)
                 if version is None:
-                    version, result = self._capture(tuple(rows), {}, rows, key, why)
+                    version, result = self._capture(tuple(rows), {}, rows, key, why, who)
                     if version is None:
                         return None, result
                     version.captured.undo()
