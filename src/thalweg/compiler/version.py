@@ -86,6 +86,11 @@ class Version:
 
     def broken(self) -> str | None:
         """Return the first condition that no longer holds, or None."""
+        places = self.captured.places
+        if places is not None:
+            changed = places.changed()
+            if changed is not None:
+                return changed
         for guard in self.guards:
             if not guard.holds():
                 return guard.what
