@@ -18,9 +18,7 @@ from thalweg.lab.race import Result, run_race
 from thalweg.lab.store import Store
 
 PAGE = Path(__file__).parent / "choosing-a-method.md"
-PROBLEMS = (
-    "valley", "quadratic_1e3", "rosenbrock", "diabetes", "breast_cancer", "wine", "digits", "quadratic_deep", "perceptron",
-)  # fmt: skip
+PROBLEMS = ("valley", "quadratic_1e3", "rosenbrock", "diabetes", "breast_cancer", "wine")
 BEGIN, END = "<!-- races: begin -->", "<!-- races: end -->"
 
 
