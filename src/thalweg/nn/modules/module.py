@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -16,21 +15,9 @@ from ...ops.create import zeros_like
 from ...ops.reduce import converted
 from ..parameter import Buffer, Parameter, _Transient
 from . import _hooks
-from ._state import collect_state, load_state
+from ._state import Stateful
 
 __all__ = ["Module"]
-
-
-class IncompatibleKeys(NamedTuple):
-    """What ``load_state_dict(strict=False)`` could not match."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-    def __repr__(self) -> str:
-        if not self.missing_keys and not self.unexpected_keys:
-            return "<All keys matched successfully>"
-        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
 class _AlsoAttributeError(GraphError, AttributeError):
@@ -43,7 +30,7 @@ class _AlsoKeyError(ArgumentError, KeyError):
     __str__ = Exception.__str__
 
 
-class Module:
+class Module(Stateful):
     """A function with parameters, built of other modules. Subclasses define ``forward`` and call ``super().__init__()``.
 
     Parameters, buffers and modules assigned to attributes are found by ``parameters()``, ``buffers()``,
@@ -63,10 +50,6 @@ class Module:
     """
 
     training: bool
-    _parameters: dict[str, Any]
-    _buffers: dict[str, Any]
-    _modules: dict[str, Any]
-    _non_persistent: set[str]
     _hook_tables: _hooks.Tables | None
 
     def __init__(self) -> None:
@@ -75,7 +58,7 @@ class Module:
         set_(self, "_parameters", {})
         set_(self, "_buffers", {})
         set_(self, "_modules", {})
-        set_(self, "_non_persistent", set())
+        set_(self, "_non_persistent_buffers_set", set())
         set_(self, "_hook_tables", None)
 
     forward: Callable[..., Any]
@@ -143,7 +126,7 @@ class Module:
         for table in (self._parameters, self._buffers, self._modules):
             if name in table:
                 del table[name]
-                self._non_persistent.discard(name)
+                self._non_persistent_buffers_set.discard(name)
                 return
         object.__delattr__(self, name)
 
@@ -160,7 +143,7 @@ class Module:
     def _forget(self, name: str) -> None:
         for table in (self.__dict__, self._parameters, self._buffers, self._modules):
             table.pop(name, None)
-        self._non_persistent.discard(name)
+        self._non_persistent_buffers_set.discard(name)
 
     def _check_name(self, name: Any, table: dict[str, Any], what: str) -> None:
         self._tables()
@@ -195,9 +178,9 @@ class Module:
             raise DTypeError(f"register_buffer: {name!r} must be a tensor or None, got {type(tensor).__name__}.")
         self._buffers[name] = tensor
         if persistent:
-            self._non_persistent.discard(name)
+            self._non_persistent_buffers_set.discard(name)
         else:
-            self._non_persistent.add(name)
+            self._non_persistent_buffers_set.add(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a module under `name`."""
@@ -393,24 +376,6 @@ class Module:
                     p._grad = None
                 else:
                     p._grad = zeros_like(p._grad)
-
-    # State
-
-    def state_dict(
-        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
-    ) -> OrderedDict[str, Any]:
-        """Return the parameters and persistent buffers by dotted name, detached unless `keep_vars`."""
-        return collect_state(self, destination, prefix, keep_vars)
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
-        """Copy values into the parameters and buffers of the same names; return the names without a partner.
-
-        With `strict`, a name that is missing or unexpected is an error; a wrong shape always is. The error lists
-        everything that does not fit, and then nothing has been changed. `assign` takes over the tensors instead of copying.
-        """
-        return IncompatibleKeys(*load_state(self, state_dict, strict, assign))
 
     # Hooks
 
