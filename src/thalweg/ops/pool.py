@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -343,8 +344,8 @@ def _unpooled(input: Any, indices: Any, kernel: Any, stride: Any, padding: Any, 
 
 def _placed(g: Any, at: Any, sizes: tuple[int, ...]) -> Any:
     n, c = g.shape[:2]
-    out = np.zeros((n, c, int(np.prod(sizes))), g.dtype)
-    np.put_along_axis(out, at.reshape(n, c, -1), g.reshape(n, c, -1), 2)
+    out = np.zeros((n, c, prod(sizes)), g.dtype)
+    np.put_along_axis(out, at.reshape(n, c, prod(at.shape[2:])), g.reshape(n, c, prod(g.shape[2:])), 2)
     return out.reshape(n, c, *sizes)
 
 

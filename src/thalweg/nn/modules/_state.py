@@ -279,7 +279,7 @@ def _misfit(key: str, present: Any, given: Any) -> str:
         hint = "; tw.from_numpy makes one of an array" if isinstance(given, np.ndarray) else ""
         return f"{key}: a tensor is required, got {type(given).__name__}{hint}"
     shape = tuple(given.shape)
-    if shape != present._data.shape and not (len(shape) == 1 and shape[0] > 0 and present._data.shape == ()):
+    if shape != present._data.shape and not (shape == (1,) and present._data.shape == ()):
         return f"size mismatch for {key}: shape {present._data.shape} is required, got {shape}"
     return ""
 
@@ -287,7 +287,7 @@ def _misfit(key: str, present: Any, given: Any) -> str:
 def _put(table: dict[str, Any], name: str, given: Any, assign: bool, undo: list[Callable[[], None]] | None) -> None:
     present = table[name]
     data = given._data
-    if present._data.shape == () and data.ndim == 1:
+    if data.shape != present._data.shape:  # one element for a scalar, as old files have it
         given = given[0]
         data = given._data
     if not assign:
