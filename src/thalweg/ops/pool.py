@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
-    "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "max_pool1d",
-    "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d",
+    "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d",
+    "max_pool1d", "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d",
 ]  # fmt: skip
 
 _take: Primitive = Primitive("pool_take", arrays.take, [lambda g, which, plan: _put(g, which, plan), None], linear=True)
@@ -66,12 +66,12 @@ _avg_back: Primitive = Primitive(
 )
 
 
-def _prepared(input: Any, k: int, who: str) -> tuple[Any, bool]:
-    """Return the input with a batch dim, and whether it had one."""
+def _prepared(input: Any, k: int, who: str, channels: bool = True) -> tuple[Any, bool]:
+    """Return the input with a batch dim, and whether it had one; without `channels` there may be none."""
     x = as_tensor(input)
     if x.ndim not in (k + 1, k + 2):
         raise ShapeError(f"{who}: an input of {k + 1} or {k + 2} dims is required, got shape {x._data.shape}.")
-    if any(n == 0 for n in x._data.shape[1 if x.ndim == k + 2 else 0 :]):
+    if 0 in x._data.shape[x.ndim - k - channels :]:
         raise ShapeError(f"{who}: sizes > 0 are required in all dims but the batch, got shape {x._data.shape}.")
     batched = x.ndim == k + 2
     return (x if batched else x.unsqueeze(0)), batched  # type: ignore[attr-defined]
@@ -266,10 +266,10 @@ def _averaging(size: int, out: int, dtype: Any) -> TensorBase:
 
 def _adaptive_avg(input: Any, output_size: Any, k: int) -> Any:
     who = f"adaptive_avg_pool{k}d"
-    x, batched = _prepared(input, k, who)
+    x, batched = _prepared(input, k, who, channels=k == 3)
     sizes = x._data.shape[2:]
     outs = _wanted(output_size, sizes, who)
-    if all(o and n % o == 0 for n, o in zip(sizes, outs, strict=True)):
+    if x._data.size and all(o and n % o == 0 for n, o in zip(sizes, outs, strict=True)):
         width = tuple(n // o for n, o in zip(sizes, outs, strict=True))
         out = _avg_pool(x, width, None, 0, False, True, None, k)
         return out if batched else out.squeeze(0)
@@ -317,6 +317,11 @@ def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None
 def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """``(Σ x^p)^(1/p)`` over each window of [N, C, H, W]."""
     return _lp_pool(input, norm_type, kernel_size, stride, ceil_mode, 2)
+
+
+def lp_pool3d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+    """``(Σ x^p)^(1/p)`` over each window of [N, C, D, H, W]."""
+    return _lp_pool(input, norm_type, kernel_size, stride, ceil_mode, 3)
 
 
 def _unpooled(input: Any, indices: Any, kernel: Any, stride: Any, padding: Any, output_size: Any, k: int) -> Any:

@@ -124,7 +124,7 @@ def interpolate(
     if recompute_scale_factor and size is not None:
         raise ArgumentError("interpolate: recompute_scale_factor is for scale_factor only, not for size.")
     outs, factors = _sizes(x, size, scale_factor, recompute_scale_factor, k)
-    if min(outs) < 1 or min(x._data.shape[1:]) < 1:
+    if min(outs) < 1 or min(x._data.shape[2 if mode == "area" and k < 3 else 1 :]) < 1:
         raise ShapeError(f"interpolate: sizes > 0 are required, got an input {x._data.shape} and an output {outs}.")
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[k - 1](x, outs)
@@ -133,12 +133,35 @@ def interpolate(
             x = x[(slice(None),) * axis + (_chosen(n, out, mode == "nearest-exact", factor),)]
         return x  # type: ignore[no-any-return]
     kind = "cubic" if mode == "bicubic" else "linear"
+    if x._data.dtype.kind != "f":
+        return _of_bytes(x, outs, factors, kind, bool(align_corners), antialias, mode)
     for axis, (n, out, factor) in enumerate(zip(x._data.shape[2:], outs, factors, strict=True), 2):
         if n == out and (align_corners or factor in (None, 1.0)):
             continue
         matrix = _matrix(n, out, kind, bool(align_corners), antialias, factor).astype(x._data.dtype)
         x = (x.transpose(axis, -1) @ TensorBase._wrap(matrix)).transpose(axis, -1)
     return x  # type: ignore[no-any-return]
+
+
+def _of_bytes(
+    x: Any, outs: tuple[int, ...], factors: list[Any], kind: str, aligned: bool, antialias: bool, mode: str
+) -> Any:
+    """Return the interpolation of uint8 pixels: weights in fixed point, each dim rounded to a pixel, the last one first."""
+    if x._data.dtype != np.uint8 or len(outs) != 2:
+        raise _Mode(f"interpolate: mode {mode!r} is not made for an input of type {x.dtype} and {x.ndim} dims.")
+    data = x._data
+    for axis in (3, 2):
+        n, out, factor = data.shape[axis], outs[axis - 2], factors[axis - 2]
+        if n == out:
+            continue
+        matrix = _matrix(n, out, kind, aligned, antialias, factor)
+        digits = 0
+        while digits < 22 and int(0.5 + matrix.max() * (1 << (digits + 1))) < 1 << 15:
+            digits += 1
+        weights = np.trunc(matrix * (1 << digits) + np.copysign(0.5, matrix)).astype(np.int64)
+        sums = np.moveaxis(np.moveaxis(data, axis, -1).astype(np.int64) @ weights, -1, axis)
+        data = np.clip((sums + (1 << digits >> 1)) >> digits, 0, 255).astype(np.uint8)
+    return TensorBase._wrap(data)
 
 
 class _Mode(ArgumentError, NotImplementedError):
