@@ -14,7 +14,7 @@ from ._conv_arrays import kernels
 from ._conv_tables import samples_first, samples_last
 
 __all__ = [
-    "average", "average_back", "conv_largest", "input_put", "largest", "pick", "place", "places", "put", "table", "take",
+    "average", "average_back", "conv_largest", "covers", "input_put", "largest", "pick", "place", "places", "put", "table", "take",
     "weight_put",
 ]  # fmt: skip
 
@@ -50,6 +50,11 @@ def table(plan: Plan) -> Any:
         total = both.reshape(both.shape[0] * both.shape[1], both.shape[2] * both.shape[3])
     order = np.argsort(total < 0, axis=1, kind="stable")
     return np.ascontiguousarray(np.take_along_axis(total, order, 1))
+
+
+def covers(plan: Plan) -> bool:
+    """Return whether no window lies in the padding altogether."""
+    return all((places >= 0).any(1).all() for places in _starts(plan))
 
 
 def _kernel(n: int, size: int, dtype: Any) -> Any:
@@ -158,7 +163,9 @@ def weight_put(g: Any, which: Any, x: Any, plan: Plan, kernel: tuple[int, ...], 
 def pick(x: Any, at: Any) -> Any:
     """Return the elements at flat places `at`."""
     n, c = x.shape[:2]
-    return np.take_along_axis(x.reshape(n, c, prod(x.shape[2:])), at.reshape(n, c, prod(at.shape[2:])), 2).reshape(at.shape)
+    return np.take_along_axis(x.reshape(n, c, prod(x.shape[2:])), at.reshape(n, c, prod(at.shape[2:])), 2).reshape(
+        at.shape
+    )
 
 
 def place(g: Any, at: Any, sizes: tuple[int, ...]) -> Any:

@@ -78,7 +78,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     widths = _widths(list(pad), x.ndim)
     if mode == "constant":
         for n, (a, b) in zip(x._data.shape, widths, strict=True):
-            if n + a + b < 0:
+            if n + a + b < 0 or n + min(a, 0) + min(b, 0) < 0:
                 raise _BadPad(f"pad: widths {tuple(pad)} leave a negative size of shape {x._data.shape}.")
         return apply(_constant, (x,), (widths, 0.0 if value is None else value))
     if mode not in ("reflect", "replicate", "circular"):
@@ -93,6 +93,8 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
         )
     if mode != "circular" and x._data.size == 0 and 0 in x._data.shape[x.ndim - k - 1 :]:
         raise _BadPad(f"pad: mode {mode!r} needs sizes > 0 in all dims but the batch, got shape {x._data.shape}.")
+    if mode != "circular" and all(n + sum(w) < 1 for n, w in zip(x._data.shape[-k:], widths[-k:], strict=True)):
+        raise _BadPad(f"pad: mode {mode!r} must leave an element, got shape {x._data.shape} and widths {tuple(pad)}.")
     for axis in range(x.ndim - k, x.ndim):
         x = _repeated(x, axis, *widths[axis], mode)
     return x  # type: ignore[no-any-return]
@@ -111,4 +113,6 @@ def _repeated(x: Any, axis: int, before: int, after: int, mode: str) -> Any:
         )
     if before == 0 and after == 0:
         return x
+    if mode == "circular" and n + min(before, 0) + min(after, 0) < 1:
+        raise _BadPad(f"pad: mode 'circular' needs elements left after cropping, got {before} and {after} for {n}.")
     return x[(slice(None),) * axis + (_source(n, before, after, mode),)]

@@ -87,7 +87,7 @@ def _plan(
     pad, gap = per_dim(padding, k, "padding", who), per_dim(dilation, k, "dilation", who)
     if min(width) < 1 or min(step) < 1 or min(gap) < 1:
         raise _Setting(f"{who}: kernel_size, stride and dilation must be > 0, got {width}, {step} and {gap}.")
-    if any(p < 0 or 2 * p > (n - 1) * d + 1 for p, n, d in zip(pad, width, gap, strict=True)):
+    if any(p < 0 or 2 * p > ((n - 1) * d + 1 if k > 1 else n) for p, n, d in zip(pad, width, gap, strict=True)):
         raise _Setting(f"{who}: padding must be >= 0 and at most half of kernel_size, got {pad} and {width}.")
     outs = []
     for n, w, s, p, d in zip(sizes, width, step, pad, gap, strict=True):
@@ -98,7 +98,10 @@ def _plan(
         if out < 1:
             raise ShapeError(f"{who}: a window of {d * (w - 1) + 1} does not fit into {n + 2 * p} (input {sizes}).")
         outs.append(out)
-    return ("window", sizes, width, step, pad, gap, tuple(outs))
+    plan = ("window", sizes, width, step, pad, gap, tuple(outs))
+    if max(gap) > 1 and not arrays.covers(plan):
+        raise _Setting(f"{who}: every window must reach an element, got padding {pad} and dilation {gap} for {sizes}.")
+    return plan
 
 
 def _max_pooled(x: Any, plan: arrays.Plan, primitive: Primitive, batched: bool, indices: bool) -> Any:
@@ -177,6 +180,8 @@ def _avg_pool(
     if divisor == 0:
         raise _Setting(f"{who}: divisor_override must not be 0.")
     plan = _plan(x._data.shape[2:], kernel, stride, padding, 1, ceil, who)
+    if k == 3 and any(n < w for n, w in zip(plan[1], plan[2], strict=True)):
+        raise ShapeError(f"{who}: a window of {plan[2]} is larger than the input's sizes {plan[1]}.")
     out: Any = apply(_avg_pool3d if k == 3 else _avg_pool2d, (x,), (plan, bool(with_padding), divisor))
     return out if batched else out.squeeze(0)
 
@@ -266,7 +271,11 @@ def _averaging(size: int, out: int, dtype: Any) -> TensorBase:
 
 def _adaptive_avg(input: Any, output_size: Any, k: int) -> Any:
     who = f"adaptive_avg_pool{k}d"
-    x, batched = _prepared(input, k, who, channels=k == 3)
+    given: Any = as_tensor(input)
+    empty = given._data.size == 0 and given.ndim in (k + 1, k + 2)
+    if empty and all(n == 1 for n in _wanted(output_size, given._data.shape[-k:], who)):
+        return given.mean(tuple(range(-k, 0)), keepdim=True)
+    x, batched = _prepared(given, k, who, channels=k == 3)
     sizes = x._data.shape[2:]
     outs = _wanted(output_size, sizes, who)
     if x._data.size and all(o and n % o == 0 for n, o in zip(sizes, outs, strict=True)):
@@ -333,13 +342,20 @@ def _unpooled(input: Any, indices: Any, kernel: Any, stride: Any, padding: Any, 
     at = at if batched else at.unsqueeze(0)  # type: ignore[attr-defined]
     if at._data.shape != x._data.shape:
         raise ShapeError(f"{who}: indices of shape {x._data.shape} are required, got {at._data.shape}.")
-    if output_size is None:
-        width = per_dim(kernel, k, "kernel_size", who)
-        step = width if stride is None else per_dim(stride, k, "stride", who)
-        pad = per_dim(padding, k, "padding", who)
-        sizes = tuple((n - 1) * s - 2 * p + w for n, s, p, w in zip(x._data.shape[2:], step, pad, width, strict=True))
-    else:
-        sizes = tuple(operator.index(n) for n in output_size)[-k:]
+    width = per_dim(kernel, k, "kernel_size", who)
+    step = width if stride is None or stride == [] else per_dim(stride, k, "stride", who)
+    pad = per_dim(padding, k, "padding", who)
+    sizes = tuple((n - 1) * s - 2 * p + w for n, s, p, w in zip(x._data.shape[2:], step, pad, width, strict=True))
+    if output_size is not None:
+        wanted = tuple(operator.index(n) for n in output_size)
+        if len(wanted) not in (k, k + 2):
+            raise _Setting(f"{who}: output_size must have {k} or {k + 2} elements, got {wanted}.")
+        wanted = wanted[-k:]
+        if any(abs(n - m) >= s for n, m, s in zip(wanted, sizes, step, strict=True)):
+            raise _Setting(f"{who}: output_size must be nearer than the stride {step} to {sizes}, got {wanted}.")
+        sizes = wanted
+    if min(sizes) < 1:
+        raise _Setting(f"{who}: the output would have sizes {sizes}; each must be >= 1.")
     total = int(np.prod(sizes))
     if at._data.size and (at._data.min() < 0 or at._data.max() >= total):
         raise _Setting(f"{who}: indices in [0, {total - 1}] are required for an output of {sizes}.")

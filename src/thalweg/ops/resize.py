@@ -68,8 +68,10 @@ def _matrix(size: int, out: int, mode: str, aligned: bool, antialias: bool, fact
     return matrix
 
 
-def _chosen(size: int, out: int, exact: bool, factor: float | None) -> Any:
-    """Return which element each output takes."""
+def _chosen(size: int, out: int, exact: bool, factor: float | None, k: int) -> Any:
+    """Return which element each output takes, in one of `k` dims."""
+    if not exact and k > 1 and out in (size, 2 * size):  # whatever the factor says, as PyTorch does
+        return np.arange(out) // (out // size)
     scale = np.float32(_scale(size, out, False, factor))  # PyTorch's type here, whose rounding shows in the choice
     i = np.arange(out, dtype=np.float32)
     return np.minimum(np.floor((i + np.float32(0.5)) * scale if exact else i * scale).astype(int), size - 1)
@@ -124,19 +126,19 @@ def interpolate(
     if recompute_scale_factor and size is not None:
         raise ArgumentError("interpolate: recompute_scale_factor is for scale_factor only, not for size.")
     outs, factors = _sizes(x, size, scale_factor, recompute_scale_factor, k)
-    if min(outs) < 1 or min(x._data.shape[2 if mode == "area" and k < 3 else 1 :]) < 1:
+    if min(outs) < 1 or (mode != "area" and min(x._data.shape[1:]) < 1):
         raise ShapeError(f"interpolate: sizes > 0 are required, got an input {x._data.shape} and an output {outs}.")
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[k - 1](x, outs)
     if mode.startswith("nearest"):
         for axis, (n, out, factor) in enumerate(zip(x._data.shape[2:], outs, factors, strict=True), 2):
-            x = x[(slice(None),) * axis + (_chosen(n, out, mode == "nearest-exact", factor),)]
+            x = x[(slice(None),) * axis + (_chosen(n, out, mode == "nearest-exact", factor, k),)]
         return x  # type: ignore[no-any-return]
     kind = "cubic" if mode == "bicubic" else "linear"
     if x._data.dtype.kind != "f":
         return _of_bytes(x, outs, factors, kind, bool(align_corners), antialias, mode)
     for axis, (n, out, factor) in enumerate(zip(x._data.shape[2:], outs, factors, strict=True), 2):
-        if n == out and (align_corners or factor in (None, 1.0)):
+        if n == out and (align_corners or factor in (None, 1.0) or (kind == "linear" and not antialias)):
             continue
         matrix = _matrix(n, out, kind, bool(align_corners), antialias, factor).astype(x._data.dtype)
         x = (x.transpose(axis, -1) @ TensorBase._wrap(matrix)).transpose(axis, -1)

@@ -15,7 +15,7 @@ from ...errors import GraphError
 if TYPE_CHECKING:
     from .module import Module
 
-__all__ = ["EVERYWHERE", "Hooked", "Tables", "call", "register"]
+__all__ = ["EVERYWHERE", "Hooked", "Tables", "call", "registered"]
 
 
 class Tables:
@@ -42,7 +42,7 @@ class Tables:
     ) -> Handle:
         """Add a hook to one of the tables, in front of the others if `first`."""
         self.used = True
-        if table is self.backward_node and self.backward or table is self.backward and self.backward_node:
+        if (table is self.backward_node and self.backward) or (table is self.backward and self.backward_node):
             raise GraphError(
                 "register_backward_hook: a module has hooks of this kind or full backward hooks, not both; "
                 "use register_full_backward_hook."
@@ -108,7 +108,7 @@ def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if hook[2] and key not in called:
                 try:
                     result = _after(module, hook, args, kwargs, result)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - any of them must not hide the first
                     warnings.warn(
                         f"forward hook: a hook with always_call=True raised {error!r}, which is dropped since forward "
                         "had raised before.",

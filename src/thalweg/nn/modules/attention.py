@@ -113,7 +113,9 @@ class MultiheadAttention(Module):
     def _projected(self, query: Any, key: Any, value: Any) -> list[Any]:
         e = self.embed_dim
         if query.shape[-1] != e:
-            raise _Width(f"MultiheadAttention: a query of embedding dimension {e} is required, got {tuple(query.shape)}.")
+            raise _Width(
+                f"MultiheadAttention: a query of embedding dimension {e} is required, got {tuple(query.shape)}."
+            )
         if self._qkv_same_embed_dim:
             weights = [self.in_proj_weight[k * e : (k + 1) * e] for k in range(3)]
         else:

@@ -185,7 +185,8 @@ class WeightedRandomSampler(_ArraySampler):
         if self.replacement:
             ends = np.cumsum(self.weights)
             return (
-                np.searchsorted(ends, rng.random(size) * ends[-1], side="right") for size in _sizes(self.num_samples, PIECE)
+                np.searchsorted(ends, rng.random(size) * ends[-1], side="right")
+                for size in _sizes(self.num_samples, PIECE)
             )
         possible = np.count_nonzero(self.weights)
         if self.num_samples > possible:
