@@ -1,5 +1,7 @@
 """Random calls of convolution, pooling, padding and interpolation, good and bad, for both libraries."""
 
+# ruff: noqa: E741, F841, RUF005
+
 from __future__ import annotations
 
 import random

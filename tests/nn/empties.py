@@ -1,5 +1,7 @@
 """The operations of networks and an input for each: (name, shape, function of the library and the input)."""
 
+# ruff: noqa: E741, F841, RUF005
+
 from __future__ import annotations
 
 from collections.abc import Iterator

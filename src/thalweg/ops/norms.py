@@ -96,7 +96,7 @@ def batch_norm(
     if training and shape[0] * prod(shape[2:]) == 1:
         raise _TooFew(f"batch_norm: more than one value per channel is required in training, got shape {shape}.")
     if x._data.size == 0:  # the statistics stay as they are
-        first = [None if v is None else as_tensor(v)[0] for v in (weight, bias)]
+        first: list[Any] = [None if v is None else as_tensor(v)[0] for v in (weight, bias)]  # type: ignore[index]
         return _scaled(x.clone(), *first)  # type: ignore[no-any-return]
     for name, v in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         _of_channels(v, shape[1], name, "batch_norm")
