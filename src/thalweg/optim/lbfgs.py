@@ -109,7 +109,8 @@ class LBFGS(Optimizer):
             state["n_iter"] += 1
             d = memory.direction(g, state["n_iter"] == 1)
             f_before = f
-            t = min(1.0, 1.0 / float(np.abs(g).sum())) * lr if state["n_iter"] == 1 else lr
+            size = float(np.abs(g).sum())
+            t = min(1.0, 1.0 / size) * lr if state["n_iter"] == 1 and size > 0 else lr
             memory.keep(g, f, d, t)
             slope = float(g @ d)
             if slope > -group["tolerance_change"]:

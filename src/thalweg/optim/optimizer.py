@@ -137,11 +137,11 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; return what `closure`, called first, returns."""
         self._stepped = True
-        if not self._before_step and not self._after_step:
+        if not (self._before_step or self._after_step or _before_any_step or _after_any_step):
             return self._run(closure)
         args: tuple[Any, ...] = () if closure is None else (closure,)
         kwargs: dict[str, Any] = {}
-        for hook in tuple(self._before_step.values()):
+        for hook in (*_before_any_step.values(), *self._before_step.values()):
             changed = hook(self, args, kwargs)
             if changed is not None:
                 if not (isinstance(changed, tuple) and len(changed) == 2):
@@ -150,7 +150,7 @@ class Optimizer:
                     )
                 args, kwargs = changed
         result = self._run(*args, **kwargs)
-        for hook in tuple(self._after_step.values()):
+        for hook in (*self._after_step.values(), *_after_any_step.values()):
             hook(self, args, kwargs)
         return result
 
@@ -548,6 +548,20 @@ def _copied(value: Any, param: Any, key: str | None, scalars: tuple[str, ...]) -
     if isinstance(value, (list, tuple)):
         return type(value)(_copied(v, param, None, scalars) for v in value)
     return deepcopy(value)
+
+
+_before_any_step: OrderedDict[int, Any] = OrderedDict()
+_after_any_step: OrderedDict[int, Any] = OrderedDict()
+
+
+def register_optimizer_step_pre_hook(hook: Callable[[Any, Any, Any], Any]) -> Handle:
+    """Call ``hook(optimizer, args, kwargs)`` before each step of any optimizer; it may return new (args, kwargs)."""
+    return Handle(_before_any_step, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable[[Any, Any, Any], None]) -> Handle:
+    """Call ``hook(optimizer, args, kwargs)`` after each step of any optimizer."""
+    return Handle(_after_any_step, hook)
 
 
 def _registered(table: OrderedDict[int, Any], hook: Any, prepend: bool) -> Handle:
