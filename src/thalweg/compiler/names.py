@@ -125,7 +125,9 @@ class Evaluator:
             outs = (self.product(self.of(op.inputs[0]), self.of(op.inputs[1]), op.outputs[0].dtype),)
         elif primitive.name == "outer":
             x, y = self.of(op.inputs[0]), self.of(op.inputs[1])
-            outs = (self.each(lambda a, b: _in_type(f"{a} * {b}", op.outputs[0].dtype), op.outputs[0].dtype, x[:, None], y),)
+            outs = (
+                self.each(lambda a, b: _in_type(f"{a} * {b}", op.outputs[0].dtype), op.outputs[0].dtype, x[:, None], y),
+            )
         elif primitive.name in ("slice_back", "index_back"):
             outs = (self.put_back(op),)
         elif forward is COPY_SLICES.forward or (

@@ -35,10 +35,12 @@ def literal(value: Any, dtype: np.dtype[Any]) -> str:
     """Return a number of a type as source text."""
     kind = dtype.kind
     if kind == "b":
+        if value not in (0, 1):
+            raise NoKernel(f"the number {value} beside truth values")
         return "True" if value else "False"
     if kind in "iu":
         ends = np.iinfo(dtype)
-        if value != int(value) or not ends.min <= value <= ends.max:
+        if not (ends.min <= value <= ends.max and value == int(value)):
             raise NoKernel(f"the number {value} beside {dtype}")
         return f"{suffix(dtype)}({int(value)})"
     try:
