@@ -93,7 +93,7 @@ def _polygamma_forward(x: Any, n: int) -> Any:
 
     if n == 0:
         return special.psi(x)
-    return np.asarray(special.polygamma(n, x)).astype(x.dtype)
+    return np.where(x == -np.inf, np.nan, special.polygamma(n, x)).astype(x.dtype)  # poles without end have no limit
 
 
 _polygamma: Elementwise = elementwise(
