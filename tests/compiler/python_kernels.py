@@ -24,7 +24,7 @@ def _namespace() -> dict[str, Any]:
         "trunc": np.trunc, "round": np.rint, "sign": np.sign, "sqrt": np.sqrt, "abs": np.abs, "log2": np.log2,
         "log10": np.log10, "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite,
         "erf": lambda x: type(x)(math.erf(x)), "erfc": lambda x: type(x)(math.erfc(x)),
-        "lgamma": lambda x: type(x)(math.lgamma(x)),
+        "lgamma": lambda x: type(x)(math.inf if x <= 0 and x == np.floor(x) else math.lgamma(x)),
     }  # fmt: skip
     binary = {
         "maximum": np.maximum, "minimum": np.minimum, "pow": np.power, "atan2": np.arctan2, "copysign": np.copysign,

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core import dtype as _dtype
 from ..core.modes import restore, silence
-from ..ops._elementwise import Elementwise
+from ..ops._elementwise import Elementwise, _number
 from .program import Array, Operation, Program, Value
 
 __all__ = ["arguments_of", "evaluate", "interpret"]
@@ -29,7 +29,7 @@ def arguments_of(op: Operation, arrays: list[Any]) -> list[Any]:
         common = _dtype.promote(*arrays[first:])
         if common.rank < 2 and primitive.kind == "float":
             common = _dtype.default_float()
-        return [np.asarray(a, common.np) if type(a) in (int, float, bool) else a for a in arrays]
+        return [_number(a, common.np, primitive.kind) if type(a) in (int, float, bool) else a for a in arrays]
     return arrays
 
 

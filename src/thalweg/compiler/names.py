@@ -89,6 +89,13 @@ def typed(array: Any, dtype: np.dtype[Any]) -> Names:
     return out
 
 
+def _in_type(text: str, dtype: np.dtype[Any]) -> str:
+    """Return arithmetic in its own type: in Numba the sum of two uint8 is an int64."""
+    if dtype.kind == "b":
+        raise NoKernel("sums and products of truth values")
+    return text if dtype.kind == "f" else f"{suffix(dtype)}({text})"
+
+
 class Evaluator:
     """Evaluates a program on arrays of names."""
 
@@ -118,7 +125,9 @@ class Evaluator:
             outs = (self.product(self.of(op.inputs[0]), self.of(op.inputs[1]), op.outputs[0].dtype),)
         elif primitive.name == "outer":
             x, y = self.of(op.inputs[0]), self.of(op.inputs[1])
-            outs = (self.each(lambda a, b: f"{a} * {b}", op.outputs[0].dtype, x[:, None], y),)
+            outs = (
+                self.each(lambda a, b: _in_type(f"{a} * {b}", op.outputs[0].dtype), op.outputs[0].dtype, x[:, None], y),
+            )
         elif primitive.name in ("slice_back", "index_back"):
             outs = (self.put_back(op),)
         elif forward is COPY_SLICES.forward or (
@@ -161,7 +170,7 @@ class Evaluator:
         if len(parts) == 1 and not product:
             return parts[0]
         flat = [p for part in parts for p in part.split(" * ")] if product else parts
-        return self.writer.emit(" + ".join(parts), flat, dtype)
+        return self.writer.emit(_in_type(" + ".join(parts), dtype), flat, dtype)
 
     def sum_to(self, x: Names, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Names:
         """Sum what was broadcast."""
@@ -193,6 +202,8 @@ class Evaluator:
                     n *= x.shape[k]
                 done = self.each(lambda a: f"{a} / {literal(n, dtype)}", dtype, done)
         else:
+            if dtype.kind == "b":
+                raise NoKernel(f"{name} of truth values")
             extreme = f"{'maximum' if name == 'amax' else 'minimum'}_{suffix(dtype)}"
 
             def join(parts: list[str]) -> str:

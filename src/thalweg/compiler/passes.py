@@ -10,6 +10,7 @@ import numpy as np
 from ..core.moves import CAST, EXPAND, IMPLICIT_CAST, SUM_TO
 from ..core.primitive import Primitive
 from ..ops._elementwise import Elementwise
+from ..ops.arithmetic import _div, _mul, _pow, _pow_number
 from .decompose import decompose
 from .interpret import evaluate
 from .pooling import pools_in_convolutions, relu_in_pools, sums_before_pools
@@ -131,11 +132,12 @@ def _unchanged(op: Operation, inputs: tuple[Any, ...], ones: set[Value]) -> Valu
         return x if isinstance(x, Value) else None
     if isinstance(op.primitive, Elementwise) and len(inputs) == 2:
         y = inputs[1]
-        if name in ("mul", "div") and isinstance(x, Value) and (_is_one(y) or y in ones):
+        primitive = op.primitive  # by identity: floor division is named "div" too
+        if (primitive is _mul or primitive is _div) and isinstance(x, Value) and (_is_one(y) or y in ones):
             return x
-        if name == "mul" and isinstance(y, Value) and (_is_one(x) or x in ones):
+        if primitive is _mul and isinstance(y, Value) and (_is_one(x) or x in ones):
             return y
-        if name == "pow" and isinstance(x, Value) and _is_one(y):
+        if (primitive is _pow or primitive is _pow_number) and isinstance(x, Value) and _is_one(y):
             return x
     return None
 

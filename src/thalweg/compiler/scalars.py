@@ -35,10 +35,19 @@ def literal(value: Any, dtype: np.dtype[Any]) -> str:
     """Return a number of a type as source text."""
     kind = dtype.kind
     if kind == "b":
+        if value not in (0, 1):
+            raise NoKernel(f"the number {value} beside truth values")
         return "True" if value else "False"
     if kind in "iu":
+        ends = np.iinfo(dtype)
+        if not (ends.min <= value <= ends.max and value == int(value)):
+            raise NoKernel(f"the number {value} beside {dtype}")
         return f"{suffix(dtype)}({int(value)})"
-    number = dtype.type(value).item()
+    try:
+        with np.errstate(over="ignore"):
+            number = dtype.type(value).item()
+    except OverflowError:
+        raise NoKernel(f"an integer beyond the range of {dtype}") from None
     text = repr(number)
     if text in ("inf", "-inf", "nan"):
         text = {"inf": "INF", "-inf": "-INF", "nan": "NAN"}[text]
@@ -52,6 +61,14 @@ _FUNCTIONS = {
 }  # fmt: skip
 
 
+#: the functions that exist for integers; a kernel with another one runs in NumPy
+_OF_INTEGERS = {
+    "int64": {"abs", "sign", "maximum", "minimum"},
+    "int32": {"maximum", "minimum"},
+    "uint8": {"maximum", "minimum"},
+}  # fmt: skip
+
+
 class _Typing(ast.NodeTransformer):
     """Types the numbers of a kernel and names its functions."""
 
@@ -59,7 +76,7 @@ class _Typing(ast.NodeTransformer):
         self.dtype = dtype
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
+        if not isinstance(node.value, (bool, int, float)):
             return node
         return ast.parse(literal(node.value, self.dtype), mode="eval").body
 
@@ -85,7 +102,15 @@ class _Typing(ast.NodeTransformer):
             if isinstance(node.operand, ast.Name) and self.dtype.kind != "b":
                 return ast.Compare(node.operand, [ast.Eq()], [self.visit(ast.Constant(0))])
             return ast.BinOp(self.visit(node.operand), ast.BitXor(), ast.Constant(True))
-        return self.generic_visit(node)
+        if isinstance(node.op, ast.Invert) and self.dtype.kind == "b":
+            return ast.BinOp(self.visit(node.operand), ast.BitXor(), ast.Constant(True))
+        return self.wrapped(ast.UnaryOp(node.op, self.visit(node.operand)))
+
+    def wrapped(self, node: Any) -> Any:
+        """Return integer arithmetic in its own type: in Numba the sum of two uint8 is an int64."""
+        if self.dtype.kind not in "iub":
+            return node
+        return ast.Call(ast.Name(suffix(self.dtype), ast.Load()), [node], [])
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         if isinstance(node.op, ast.Pow):
@@ -96,7 +121,9 @@ class _Typing(ast.NodeTransformer):
             return _call("pow", self.dtype, [base, self.visit(node.right)])
         if isinstance(node.op, (ast.FloorDiv, ast.Mod)):
             raise NoKernel("floor division and remainder")
-        return self.generic_visit(node)
+        if self.dtype.kind != "f" and isinstance(node.op, (ast.Div, ast.LShift, ast.RShift)):
+            raise NoKernel(f"division and shifts of {self.dtype}")
+        return self.wrapped(ast.BinOp(self.visit(node.left), node.op, self.visit(node.right)))
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -105,10 +132,12 @@ class _Typing(ast.NodeTransformer):
         return _call(name, self.dtype, [self.visit(a) for a in node.args])
 
 
-def _call(name: str, dtype: np.dtype[Any], args: list[Any]) -> ast.Call:
-    if dtype.kind != "f" and name not in ("abs", "sign", "maximum", "minimum"):
-        raise NoKernel(f"{name} of {dtype}")
+def _call(name: str, dtype: np.dtype[Any], args: list[Any]) -> ast.expr:
     name = "abs" if name == "fabs" else name
+    if dtype.kind == "b" and name in ("maximum", "minimum"):
+        return ast.BinOp(args[0], ast.BitOr() if name == "maximum" else ast.BitAnd(), args[1])
+    if dtype.kind != "f" and name not in _OF_INTEGERS.get(dtype.name, ()):
+        raise NoKernel(f"{name} of {dtype}")
     return ast.Call(ast.Name(f"{name}_{suffix(dtype)}", ast.Load()), args, [])
 
 
@@ -124,12 +153,18 @@ def _power(base: Any, exponent: float, typing: _Typing) -> Any:
     if whole is not None and 1 <= abs(whole) <= 4:
         done = base
         for _ in range(abs(whole) - 1):
-            done = ast.BinOp(done, ast.Mult(), base)
+            done = typing.wrapped(ast.BinOp(done, ast.Mult(), base))
         return done if whole > 0 else ast.BinOp(typing.visit(ast.Constant(1)), ast.Div(), done)
     if exponent == 0.5:
         return _call("sqrt", typing.dtype, [base])
     if exponent == -0.5:
-        return ast.BinOp(typing.visit(ast.Constant(1)), ast.Div(), _call("sqrt", typing.dtype, [base]))
+        # pow(-0, -1/2) is inf and pow(-inf, -1/2) is 0, which 1 / sqrt(x) is not
+        text = ast.unparse(base)
+        return typing.visit(
+            ast.parse(
+                f"(math.nan if {text} < 0 and {text} > -math.inf else 1.0 / math.sqrt(abs({text})))", mode="eval"
+            ).body
+        )
     return _call("pow", typing.dtype, [base, typing.visit(ast.Constant(exponent))])
 
 

@@ -72,8 +72,8 @@ def _elu_rule(g: Any, x: Any, alpha: float, scale: float, rate: float) -> Any:
     found = mapped("elu_back", g, x, numbers=(scale, alpha * scale, rate))
     if found is not None:
         return found
-    below = _exp(_where(x > 0, 0.0, x) * rate) * (alpha * scale * rate)
-    return _where(x > 0, g * scale, g * below)
+    below = _exp(_where(x <= 0, x, 0.0) * rate) * (alpha * scale * rate)
+    return _where(x <= 0, g * below, g * scale)  # NaN counts as above 0, as in PyTorch
 
 
 _ELU = "({0} * {2} if {0} > 0 else math.expm1({0} * {3}) * ({1} * {2}))"

@@ -127,12 +127,13 @@ def _trunc_rest(x: Any, y: Any) -> Any:
     return np.fmod(x, y)
 
 
-_REST = "(math.fmod({0}, {1}) + ({1} if math.fmod({0}, {1}) != 0 and (math.fmod({0}, {1}) < 0) != ({1} < 0) else 0))"
+_TURNS = "math.fmod({0}, {1}) != 0 and (math.fmod({0}, {1}) < 0) != ({1} < 0)"  # the rest has the divisor's sign
+_REST = f"(math.fmod({{0}}, {{1}}) + ({{1}} if {_TURNS} else 0))"
 _floor_div: Elementwise = elementwise(
     "div",
     _floored,
     [zeros, zeros],
-    kernel=f"({{0}} / {{1}} if {{1}} == 0 else round(({{0}} - {_REST}) / {{1}}))",
+    kernel=f"({{0}} / {{1}} if {{1}} == 0 else round(({{0}} - math.fmod({{0}}, {{1}})) / {{1}} - (1 if {_TURNS} else 0)))",
     kind="keep",
     least=1,
     backward="DivBackward2",

@@ -13,7 +13,7 @@ from ..core.tensor import TensorBase
 from ..errors import ShapeError
 from ._coerce import as_tensor
 from ._linalg import eye_like, floating, lapack, mask_like, refuse, same_type, square, type_of
-from .arithmetic import where
+from .arithmetic import _where, where
 from .return_types import show
 
 if TYPE_CHECKING:
@@ -302,7 +302,7 @@ def _cofactors(a: Any, out: Any) -> Any:
 
 _det: Primitive = Primitive(
     "linalg_det",
-    lambda a: lapack.det(a),
+    lambda a: _nan_kept(lapack.det(a), a, 0),
     [lambda g, a, out: g[..., None, None] * _cofactors(a, out)],
     backward="LinalgDetBackward0",
 )
@@ -313,10 +313,46 @@ def det(A: Any) -> Tensor:
     return apply(_det, (square(A, "det"),))
 
 
+def _nan_kept(out: Any, a: Any, singular: float) -> Any:
+    """Return determinants with NaN for matrices that hold NaN: LAPACK finds no pivot there and calls them singular."""
+    found = out == singular
+    return np.where(found & np.isnan(a).any(axis=(-2, -1)), out.dtype.type(np.nan), out) if found.any() else out
+
+
+def _slogdet_forward(a: Any) -> Any:
+    sign, value = lapack.slogdet(a)
+    return _nan_kept(sign, a, 0), _nan_kept(value, a, -np.inf)
+
+
+def _slogdet_slope(a: Any) -> Any:
+    """Return A⁻ᵀ; of a singular matrix its cofactors divided by 0, as PyTorch: infinite, or NaN where both are 0."""
+    values = a._data if isinstance(a, TensorBase) else a
+    singular = np.asarray(lapack.slogdet(values)[0] == 0)[..., None, None]
+    if not singular.any():
+        return _inv(a).mT
+    one, safe = eye_like(a), _where(singular, 0.0, a)
+    regular = _inv(safe + _where(singular, one, 0.0)).mT
+    nothing = _signed_zeros(values)
+    cofactors = _cofactors(a, nothing if values is a else TensorBase._wrap(nothing))
+    return _where(singular, cofactors / nothing[..., None, None], regular)
+
+
+def _signed_zeros(values: Any) -> Any:
+    """Return zeros with the signs of the matrices' pivots, which decide the signs of what is divided by them."""
+    from scipy.linalg.lapack import dgetrf
+
+    found = np.zeros(values.shape[:-2], values.dtype)
+    for at in np.ndindex(found.shape):
+        factors, pivots, _ = dgetrf(values[at])
+        swaps = np.count_nonzero(pivots != np.arange(len(pivots)))
+        found[at] = np.copysign(0.0, (-1) ** (swaps + np.count_nonzero(np.signbit(np.diag(factors)))))
+    return found
+
+
 _slogdet: Primitive = Primitive(
     "linalg_slogdet",
-    lambda a: lapack.slogdet(a),
-    [lambda g, a: g[1][..., None, None] * _inv(a).mT],
+    _slogdet_forward,
+    [lambda g, a: g[1][..., None, None] * _slogdet_slope(a)],
     outputs=("sign", "logabsdet"),
 )
 

@@ -8,7 +8,7 @@ from ..core import dtype as _dtype
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ._coerce import as_tensor
-from .arithmetic import le, lt, ne, where
+from .arithmetic import gt, le, lt, ne, where
 from .nll import nll_loss
 from .pointwise import abs as _abs
 from .pointwise import square
@@ -100,6 +100,11 @@ def l1_loss(
     return _weighted(_abs(x - y), weight, reduction, "l1_loss")
 
 
+def _within(d: Any, bound: float) -> Any:
+    """Return differences, and 0 for those above the bound: 0 times the gradient of an infinite square would be NaN."""
+    return where(gt(d, bound), 0.0, d)
+
+
 def smooth_l1_loss(
     input: Any,
     target: Any,
@@ -116,7 +121,7 @@ def smooth_l1_loss(
     d = _abs(x - y)
     if beta == 0:
         return reduced(d, reduction, "smooth_l1_loss")
-    loss: Any = where(lt(d, beta), square(d) * (0.5 / beta), d - 0.5 * beta)
+    loss: Any = where(lt(d, beta), square(_within(d, beta)) * (0.5 / beta), d - 0.5 * beta)
     return reduced(loss, reduction, "smooth_l1_loss")
 
 
@@ -126,7 +131,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
         raise _Setting(f"huber_loss: delta must be a number > 0, got {delta}.")
     x, y = _pair(input, target, "huber_loss")
     d = _abs(x - y)
-    loss: Any = where(le(d, delta), square(d) * 0.5, (d - 0.5 * delta) * delta)
+    loss: Any = where(le(d, delta), square(_within(d, delta)) * 0.5, (d - 0.5 * delta) * delta)
     return _weighted(loss, weight, reduction, "huber_loss")
 
 

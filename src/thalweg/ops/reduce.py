@@ -280,7 +280,6 @@ def _logsumexp_forward(x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
 
 
 def _logsumexp_rule(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
-    from .arithmetic import _where
     from .pointwise import _exp
 
     shape = kept(x.shape, axes)
@@ -288,7 +287,7 @@ def _logsumexp_rule(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
     if (
         x.ndim and not isinstance(g, TensorBase) and not isinstance(x, TensorBase)
     ):  # without temporary arrays, which cost more than the sums
-        out, g = np.where(np.isinf(out), out.dtype.type(0), out), g.reshape(shape)
+        g = g.reshape(shape)
         kernels = rows(x) if _neighbours(axes) else None
         if kernels is not None:
             return kernels.logsumexp_back(g, x, out, axes[0], axes[-1])
@@ -301,8 +300,7 @@ def _logsumexp_rule(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
 
         each_block(x, axes, work)
         return found
-    gap = x - _where((out == float("inf")) | (out == -float("inf")), 0.0, out)
-    return g.reshape(shape) * _exp(gap)
+    return g.reshape(shape) * _exp(x - out)  # NaN where both are infinite, as in PyTorch
 
 
 _logsumexp: Primitive = Primitive("logsumexp", _logsumexp_forward, [_logsumexp_rule])

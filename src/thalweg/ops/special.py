@@ -77,9 +77,14 @@ _erfcx: Elementwise = elementwise(
 _erfinv: Elementwise = elementwise(
     "erfinv", _scipy("erfinv"), [lambda g, out: g * (_exp(out * out) * (math.sqrt(math.pi) / 2))]
 )
-_lgamma: Elementwise = elementwise(
-    "lgamma", _scipy("gammaln"), [lambda g, x: g * _digamma(x)], kernel="math.lgamma({0})"
-)
+
+
+def _lgamma_forward(x: Any) -> Any:
+    out = _scipy("gammaln")(x)
+    return np.where(x == -np.inf, np.inf, out).astype(out.dtype)  # SciPy has -inf there, C and PyTorch inf
+
+
+_lgamma: Elementwise = elementwise("lgamma", _lgamma_forward, [lambda g, x: g * _digamma(x)], kernel="math.lgamma({0})")
 _digamma: Elementwise = elementwise("digamma", _scipy("psi"), [lambda g, x: g * _polygamma(x, 1)])
 
 
@@ -88,7 +93,7 @@ def _polygamma_forward(x: Any, n: int) -> Any:
 
     if n == 0:
         return special.psi(x)
-    return np.asarray(special.polygamma(n, x)).astype(x.dtype)
+    return np.where(x == -np.inf, np.nan, special.polygamma(n, x)).astype(x.dtype)  # poles without end have no limit
 
 
 _polygamma: Elementwise = elementwise(

@@ -50,6 +50,14 @@ def _var_forward(x: Any, axes: tuple[int, ...], keepdim: bool, correction: float
     return out if keepdim else out.reshape(tuple(n for k, n in enumerate(x.shape) if k not in axes))
 
 
+def _std_forward(x: Any, axes: tuple[int, ...], keepdim: bool, correction: float) -> Any:
+    out = np.sqrt(_var_forward(x, axes, keepdim, correction))
+    if x.dtype == np.float32 and not ((out > 1e-17) & (out < np.inf)).all():  # squares beyond the range of float32
+        wide = np.sqrt(_var_forward(x.astype(np.float64), axes, keepdim, correction))
+        return np.asarray(wide, np.float32)
+    return out
+
+
 def _mean_kept(x: Any, axes: tuple[int, ...]) -> Any:
     return x.sum(axis=axes, keepdims=True) / max(reduced_count(x.shape, axes), 1)
 
@@ -68,7 +76,7 @@ def _std_rule(g: Any, x: Any, out: Any, axes: tuple[int, ...], correction: float
 
 
 _var: Primitive = Primitive("var", _var_forward, [_var_rule])
-_std: Primitive = Primitive("std", lambda x, axes, keepdim, correction: np.sqrt(_var_forward(x, axes, keepdim, correction)), [_std_rule])  # fmt: skip
+_std: Primitive = Primitive("std", _std_forward, [_std_rule])
 
 
 def _mean_part(x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:

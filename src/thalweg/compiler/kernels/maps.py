@@ -137,7 +137,7 @@ def elu(x: Any, out: Any, scale: Any, below: Any, rate: Any) -> None:
 def elu_back(g: Any, x: Any, out: Any, scale: Any, below: Any, rate: Any) -> None:
     """The gradient g times the derivative of :func:`elu`."""
     for k in range(out.shape[0]):
-        out[k] = g[k] * select(x[k] > f4(0.0), scale, exp_f4(x[k] * rate) * (below * rate))
+        out[k] = g[k] * select(x[k] <= f4(0.0), exp_f4(x[k] * rate) * (below * rate), scale)
 
 
 @kernel()
