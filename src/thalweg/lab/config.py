@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from .. import data
-from ..errors import ArgumentError, DataError
+from ..data.fetched import Unreachable
+from ..errors import ArgumentError, DataError, MissingExtra, ThalwegError
 from ..problems.base import Problem
 from ..problems.catalogue import PROBLEMS, find
 from ..problems.function import expression
 from ..problems.regressions import LinearRegression, LogisticRegression
 from ..problems.stochastic import NoisyProblem, with_replacement
+from . import schema
 from .contender import Contender, unknown
-from .methods import minibatch_size
+from .methods import all_methods, minibatch_size
 from .splits import HeldOut
 from .trial import Budget
 
@@ -33,6 +35,7 @@ __all__ = [
     "RaceConfig",
     "default_budget",
     "held_out",
+    "possible",
     "resolve_problem",
 ]
 
@@ -42,6 +45,7 @@ DEFAULT_TUNING_SEEDS = 5  # from which each of them runs
 DEFAULT_HELD_OUT = 0.2  # share of the rows to choose by, and of those to report
 DEFAULT_EPOCHS = 10  # more on a small table, so that a minibatch method takes DEFAULT_STEPS
 DEFAULT_STEPS = 300
+MOST_DRAWN = 10**8  # rows of a run, whose order is held in memory
 
 
 def default_budget(rows: int) -> Budget:
@@ -216,47 +220,125 @@ class RaceConfig:
 
     @staticmethod
     def from_toml(path: Path) -> RaceConfig:
-        """Read what :meth:`to_toml` wrote."""
+        """Read what :meth:`to_toml` wrote; what is wrong with it is one sentence, with the line."""
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-            problem = content["problem"]
-            start = tuple(problem["start"]) if "start" in problem else None
-            spec = ProblemSpec(
-                problem["kind"], problem["text"], problem.get("target"), start, problem.get("sha256"),
-                problem.get("noise"), problem.get("replacement", False),
-            )  # fmt: skip
-            contenders = tuple(
-                Contender(
-                    c["label"],
-                    c["method"],
-                    tuple(_settings(c["settings"]).items()),
-                    c["batch"],
-                    tuple(c.get("given", ())),
-                )
-                for c in content["contender"]
-            )
-            budget = Budget(content.get("epochs"), content.get("steps"))
-            return RaceConfig(
-                spec,
-                contenders,
-                budget,
-                content["seeds"],
-                content["seed"],
-                content.get("goal"),
-                content.get("compiled"),
-                content.get("trials", 0),
-                content.get("tuning_seeds", DEFAULT_TUNING_SEEDS),
-                content.get("halving", False),
-                tuple(content["rates"]) if "rates" in content else None,
-                content.get("validation", 0.0),
-                content.get("test", 0.0),
-            )
+            text = path.read_text(encoding="utf-8")
+            content = tomllib.loads(text)
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or thousands of digits or brackets
             raise DataError(f"{path} is no TOML: {error}.") from None
-        except (KeyError, TypeError) as error:
-            raise DataError(f"{path} is no configuration of a race: {error} is missing or wrong.") from None
+        try:
+            schema.check(content, schema.CONFIG)
+            _consistent(content)
+            config = _built(content)
+            possible(config)
+        except schema.Wrong as wrong:
+            line = schema.line_of(text, wrong.place)
+            where = f"{path}, line {line}" if line is not None else str(path)
+            raise DataError(f"{where}: {wrong}" + ("" if "\n" in str(wrong) else ".")) from None
+        return config
+
+
+def _consistent(content: dict[str, Any]) -> None:
+    """Raise if values that are right by themselves do not go together."""
+    if ("epochs" in content) == ("steps" in content):
+        both = "steps" in content
+        raise schema.Wrong(
+            ("steps",) if both else (), "must not stand beside epochs" if both else "epochs or steps is missing"
+        )
+    shares = content.get("validation", 0.0), content.get("test", 0.0)
+    if (shares[0] == 0) != (shares[1] == 0) or sum(shares) >= 1:
+        problem = (
+            f"and validation must both be 0, or both above 0 and below 1 together, got {shares[1]:g} and {shares[0]:g}"
+        )
+        raise schema.Wrong(("test",), problem)
+    rates = content.get("rates", [])
+    if len(set(rates)) < len(rates):
+        raise schema.Wrong(("rates",), "must be different from each other")
+    labels: dict[str, str] = {}
+    for k, contender in enumerate(content["contender"]):
+        place, label = ("contender", k), contender["label"]
+        before = labels.setdefault(label.lower(), label)  # some file systems take a.json and A.json for one
+        if before is not label:
+            raise schema.Wrong((*place, "label"), f"must differ from every other label, got {label!r} after {before!r}")
+        method = all_methods().get(contender["method"])
+        if method is None:
+            raise schema.Wrong(
+                (*place, "method"), f"must be a method, got {contender['method']!r}; see thalweg list optimizers"
+            )
+        known = method.defaults()
+        for key, value in contender["settings"].items():
+            if key not in known:
+                raise schema.Wrong(
+                    (*place, "settings", key), f"is no setting of {method.name}; there are {', '.join(known)}"
+                )
+            schema.number_as(known[key]).check(value, (*place, "settings", key))
+        for key in contender.get("given", ()):
+            if key not in known:
+                raise schema.Wrong((*place, "given"), f"must name settings of {method.name}, got {key!r}")
+
+
+def _built(content: dict[str, Any]) -> RaceConfig:
+    """Return the configuration that a checked file says."""
+    problem = content["problem"]
+    spec = ProblemSpec(
+        problem["kind"], problem["text"], problem.get("target"), _tuple(problem.get("start")), problem.get("sha256"),
+        problem.get("noise"), problem.get("replacement", False),
+    )  # fmt: skip
+    contenders = tuple(
+        Contender(
+            c["label"], c["method"], tuple(_settings(c["settings"]).items()), c["batch"], tuple(c.get("given", ()))
+        )
+        for c in content["contender"]
+    )
+    return RaceConfig(
+        spec,
+        contenders,
+        Budget(content.get("epochs"), content.get("steps")),
+        content["seeds"],
+        content["seed"],
+        content.get("goal"),
+        content.get("compiled"),
+        content.get("trials", 0),
+        content.get("tuning_seeds", DEFAULT_TUNING_SEEDS),
+        content.get("halving", False),
+        _tuple(content.get("rates")),
+        content.get("validation", 0.0),
+        content.get("test", 0.0),
+    )
+
+
+def possible(config: RaceConfig) -> None:
+    """Raise if a contender cannot run on the problem, or would need rows beyond what memory holds."""
+    try:
+        problem = config.load()
+    except (Unreachable, MissingExtra):
+        raise
+    except ThalwegError as error:
+        raise schema.Wrong(("problem", "text"), f"cannot be used: {str(error).rstrip('.')}") from None
+    for k, contender in enumerate(config.contenders):
+        place: tuple[str | int, ...] = ("contender", k, "batch")
+        if not min(1, problem.rows) <= contender.batch <= problem.rows:
+            rows = f"from 1 to {problem.rows}, the rows to train on" if problem.rows else "0 on a function"
+            raise schema.Wrong(place, f"must be {rows}, got {contender.batch}")
+        drawn = config.budget.steps_for(problem.rows, contender.batch) * contender.batch
+        if drawn > MOST_DRAWN:
+            raise schema.Wrong(
+                ("steps",) if config.budget.steps else ("epochs",),
+                f"must be fewer: a run of {contender.label} would draw {drawn} rows, and {MOST_DRAWN} are the most",
+            )
+        try:
+            contender.checked(problem)
+        except (ThalwegError, ValueError, TypeError) as error:
+            named = [key for key, _ in contender.settings if re.search(rf"\b{re.escape(key)}\b", str(error))]
+            raise schema.Wrong(
+                (*place[:2], "settings", *named[:1]), f"cannot be used: {str(error).rstrip('.')}"
+            ) from None
+
+
+def _tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
+    return None if values is None else tuple(values)
 
 
 def _settings(values: dict[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,11 @@ class Contender:
         make: Any = all_methods()[self.method].optimizer
         return make(parameters, **dict(self.settings))
 
+    def checked(self, problem: Problem) -> Contender:
+        """Return the contender itself; its optimizer, made for the problem's parameters, raises what is wrong with it."""
+        self.optimizer(problem.instance(np.random.default_rng(0)).parameters)
+        return self
+
     def described(self, rows: int = 0, *, fixed: bool = True, digits: int = 6) -> str:
         """Return the settings as typed, the batch too where it is part of the rows; without `fixed` no flags of the name."""
         hidden = {} if fixed else all_methods()[self.method].fixed
@@ -135,10 +140,9 @@ def parse_contender(text: str, problem: Problem, batch: int | None = None) -> Co
     settings = {**default_settings(problem, method, size), **given}
     contender = Contender(method.name, method.name, tuple(settings.items()), size, tuple(given))
     try:
-        contender.optimizer(problem.instance(np.random.default_rng(0)).parameters)
+        return contender.checked(problem)
     except (ThalwegError, ValueError, TypeError) as error:
         raise ArgumentError(f"-o {text}: {error}") from None
-    return contender
 
 
 def default_contenders(problem: Problem, batch: int | None = None) -> list[Contender]:
