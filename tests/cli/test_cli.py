@@ -207,7 +207,20 @@ def wait_for(condition, process, seconds=60):
 
 
 def test_ctrl_c_keeps_what_was_done_and_resume_gives_the_same(run, here):
-    arguments = ["race", "diabetes", "-o", "adam", "-o", "momentum", "--seeds", "4", "--epochs", "6", "--as-is", "--no-pictures"]
+    arguments = [
+        "race",
+        "diabetes",
+        "-o",
+        "adam",
+        "-o",
+        "momentum",
+        "--seeds",
+        "4",
+        "--epochs",
+        "6",
+        "--as-is",
+        "--no-pictures",
+    ]
     process = subprocess.Popen(
         command(*arguments, "--out", "cut"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

@@ -1,6 +1,8 @@
 """Files of a race that were edited or damaged: each ends in a result or in one sentence, and nothing lands elsewhere."""
 
+import dataclasses
 import json
+import math
 import random
 import re
 import shutil
@@ -224,6 +226,18 @@ def test_a_round_of_tuning_with_a_run_missing_is_damaged(tmp_path, begun, capsys
     assert "runs are missing" in said[0]
     path.unlink()
     assert run(capsys, "race", "--resume", folder, *QUICK[:2])[0] == 0
+
+
+def test_a_held_out_loss_without_a_finite_value_is_not_read_as_one_that_there_is_not():
+    common = {"contender": "adam", "seed": 0, "status": "done", "steps": [0], "epochs": [0.0], "seconds": [0.0]}
+    for validation in (math.inf, math.nan, 1.5, None):
+        record = lab.Record(**common, losses=[0.5], validation=validation, test=validation)
+        again = lab.Record.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False)))
+        assert (again.choose_by, again.report) == (record.choose_by, record.report)
+
+
+def test_the_schema_knows_every_field_of_a_run():
+    assert set(schema.RECORD.forms) == {field.name for field in dataclasses.fields(lab.Record)}
 
 
 def test_what_a_race_writes_keeps_to_the_schema(begun):

@@ -191,9 +191,12 @@ def test_goals():
     base = [record("a", k, 1.0 + k) for k in range(10)]
     assert statistics.goal_for(0.0, base) == pytest.approx(0.02)
     assert statistics.goal_for(None, base) == pytest.approx(1.01)
-    base[2].floor = 1.5
-    goals = statistics.goals_for(None, base, by_seed=True)
-    assert (goals[0], goals[2]) == (pytest.approx(1.01), pytest.approx(1.505))
+    assert statistics.goals_for(0.0, base) == dict.fromkeys(range(10), pytest.approx(0.02))
+    for r in base:
+        r.validations, r.validation = [4.0, 1.0 + r.seed], 1.0 + r.seed
+    goals = statistics.goals_for(0.0, base)
+    assert (goals[0], goals[2]) == (pytest.approx(1.15), pytest.approx(3.05))
+    assert statistics.steps_to(base[0], goals[0]) == 1
 
 
 def test_settings_are_typed_as_the_optimizer_wants_them():

@@ -27,17 +27,18 @@ from ..lab.config import (
     RaceConfig,
     default_budget,
     held_out,
-    possible,
     resolve_problem,
 )
 from ..lab.contender import Contender, at_rates, default_contenders, distinct, parse_contender, rates
 from ..lab.environment import version
 from ..lab.race import Interrupted, run_race
+from ..lab.reading import possible
 from ..lab.schema import MOST_EPOCHS, MOST_SEED, MOST_SEEDS, MOST_STEPS, MOST_TRIALS, Wrong
 from ..lab.store import Store, new_folder
+from ..lab.suite import SUITES, common, run_suite
 from ..lab.trial import Budget
 from ..problems.base import Problem
-from .output import Progress, print_json, print_race, race_data
+from .output import Progress, print_json, print_race, print_suite, race_data
 
 __all__ = ["WrongCommand", "app"]
 
@@ -125,7 +126,13 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
 
 
 @app.command()
-@click.argument("problem", default="diabetes")
+@click.argument("named", metavar="[PROBLEM]...", nargs=-1)
+@click.option(
+    "--suite", type=click.Choice(sorted(SUITES)), help="Race on several problems: tables, functions or networks."
+)
+@click.option(
+    "--model", metavar="mlp:64,64", help="A perceptron with these hidden layers in place of a table's linear model."
+)
 @click.option(
     "-o", "--optimizer", "optimizers", multiple=True, metavar="NAME:KEY=VALUE,…", help="A contender; repeat for more."
 )
@@ -205,7 +212,9 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
 @click.pass_context
 def race(
     ctx: click.Context,
-    problem: str,
+    named: tuple[str, ...],
+    suite: str | None,
+    model: str | None,
     optimizers: tuple[str, ...],
     lr: str | None,
     target: str | None,
@@ -236,28 +245,45 @@ def race(
     Every contender is tuned alike, by validation rows; what was chosen runs from fresh seeds, and is measured on test rows.
 
     PROBLEM is a name (see `thalweg list problems`), a CSV file, an expression such as "(x1-1)**2 + x2**4", or the
-    config.toml of an earlier race.
+    config.toml of an earlier race; diabetes by default. Several problems are raced one after the other and compared by
+    performance profiles.
     """
     given = {
         name for name in ctx.params if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     }  # fmt: skip
+    names = (*named, *SUITES.get(suite or "", ()))
+    problem = names[0] if names else "diabetes"
     with reading():
+        if len(names) > 1:
+            if resume is not None or any(name.endswith(".toml") for name in names):
+                raise WrongCommand("Several problems are raced anew; name one to go on with.")
+            folder = new_folder("race", suite or "several", out)
+            configs = []
+            rules = _rules(trials, halving, as_is, validation, test, given)
+            for name in names:
+                spec = resolve_problem(
+                    name, target, _numbers(start, "--start"), noise=noise, replacement=replacement, model=model
+                )
+                own = dict(rules)
+                configs.append(_config(spec, optimizers, lr, epochs, steps, batch, seeds, seed, goal, compiled, own))
+            chosen = dict(zip([c.problem.slug for c in configs], common(configs), strict=True))
+            if len(chosen) < len(configs):
+                raise WrongCommand("Each problem may be named once.")
+            return _several(chosen, folder, jobs, pictures, explain, as_json)
         if resume is not None:
             _only(given, {"resume", "jobs", "explain", "pictures", "as_json"}, "--resume")
             store = Store.open(Path(resume))
             store.config.load()
         else:
             if problem.endswith(".toml"):
-                _only(
-                    given, {"problem", "jobs", "out", "compiled", "explain", "pictures", "as_json"}, "a configuration"
-                )
+                _only(given, {"named", "jobs", "out", "compiled", "explain", "pictures", "as_json"}, "a configuration")
                 config = RaceConfig.from_toml(Path(problem))
                 if compiled is not None:
                     config = replace(config, compiled=compiled)
                 config.load()
             else:
                 spec = resolve_problem(
-                    problem, target, _numbers(start, "--start"), noise=noise, replacement=replacement
+                    problem, target, _numbers(start, "--start"), noise=noise, replacement=replacement, model=model
                 )
                 rules = _rules(trials, halving, as_is, validation, test, given)
                 config = _config(spec, optimizers, lr, epochs, steps, batch, seeds, seed, goal, compiled, rules)
@@ -284,6 +310,30 @@ def race(
         print_json(race_data(result))
     else:
         print_race(result)
+    return 0
+
+
+def _several(
+    configs: dict[str, RaceConfig], folder: Path, jobs: int, pictures: bool, explain: bool | None, as_json: bool
+) -> int:
+    """Race on several problems; print each conclusion, and the profiles."""
+    try:
+        with Progress() as progress:
+            found = run_suite(
+                configs, folder, command=["thalweg", *sys.argv[1:]], jobs=jobs, progress=progress, pictures=pictures,
+                note=progress.note, explain=bool(explain),
+            )  # fmt: skip
+    except Interrupted as stop:
+        print(
+            f"thalweg: stopped after {stop.done} of {stop.total} runs on {stop.path.name}; what was done is kept in {folder}/, "
+            f"and thalweg race --resume {stop.path} goes on with that one.",
+            file=sys.stderr,
+        )
+        return 130
+    if as_json:
+        print_json({"problems": {n: race_data(r) for n, r in found.results.items()}, "profiles": found.to_json()})
+    else:
+        print_suite(found)
     return 0
 
 

@@ -18,11 +18,12 @@ from ..lab.contender import Contender
 from ..lab.race import Result
 from ..lab.splits import HeldOut
 from ..lab.statistics import FEW, Summary
+from ..lab.suite import SuiteResult
 from ..lab.sweeps import AS_ASKED, TOO_SHORT
 from ..lab.trial import Record
 from ..lab.tuning import Tuned
 
-__all__ = ["Progress", "number", "print_json", "print_race", "race_data", "stdout"]
+__all__ = ["Progress", "number", "print_json", "print_race", "print_suite", "race_data", "stdout"]
 
 WIDTH = 80
 ROWS = 30  # of the table; of more contenders the best are shown
@@ -129,10 +130,10 @@ def told(record: Record) -> str:
     return f"{what}: loss {number(record.final, 6)} ({took})"
 
 
-def _interval(summary: Summary) -> str:
+def _interval(summary: Summary, digits: int) -> str:
     if summary.interval is None or not math.isfinite(summary.interval[0]):
         return "-"
-    low, high = (number(x, 4) if math.isfinite(x) else "∞" for x in summary.interval)
+    low, high = (number(x, digits) if math.isfinite(x) else "∞" for x in summary.interval)
     return f"{low}–{high}"
 
 
@@ -169,7 +170,7 @@ def _head(result: Result) -> list[str]:
         lines.append(f"One run of {span} each")
     if problem.rows:
         lines.append(_rows_in_a_step(result))
-    what = "training loss" if problem.rows else "loss"
+    what = "validation loss" if isinstance(problem, HeldOut) else "loss"
     lines.append(f"Goal: {what} {number(result.goal, 6)}{_why(result)}")
     return lines
 
@@ -192,7 +193,7 @@ def _why(result: Result) -> str:
         return " (as given)"
     best = result.problem.optimum
     if result.config.test and result.problem.rows:
-        return ", 1% of the way from the smallest to the start (each seed has its own)"
+        return ", 5% of the way from the smallest to the start (each seed has its own)"
     if best is None:
         return ", 1% of the way from the best found to the start"
     return f", 1% of the way from the smallest, {number(best, 6)}, to the start"
@@ -216,14 +217,14 @@ def _table(result: Result) -> Grid:
     metric = result.problem.metric if tested else None
     tuned = {t.default.label: t for t in result.tuned or ()}
     columns: list[tuple[str, Callable[[Summary, Contender], str]]] = [
-        ("test loss" if tested else "loss", lambda s, c: number(s.report))
+        ("test loss" if tested else "loss", lambda s, c: number(s.mean, 4 if tuned else 5))
     ]
     if result.config.seeds >= FEW:
-        columns.append(("95% interval", lambda s, c: _interval(s)))
+        columns.append(("median, 95%", lambda s, c: _interval(s, 3 if tuned else 4)))
     if metric is not None:
         columns.append((METRICS.get(metric, metric), lambda s, c: _share(s.metrics.get(f"test {metric}"))))
     if tuned:
-        columns.append(("untuned", lambda s, c: number(result.defaults[s.contender].report, 4)))
+        columns.append(("untuned", lambda s, c: number(result.defaults[s.contender].mean, 4)))
         columns.append(("lr ok", lambda s, c: _decades(tuned[s.contender].decades)))
     columns.append(("goal", lambda s, c: f"{s.steps_to_goal:.0f}" if math.isfinite(s.steps_to_goal) else "-"))
     columns.append((f"{unit}/step", lambda s, c: _time(factor * s.seconds_per_step)))
@@ -234,7 +235,7 @@ def _table(result: Result) -> Grid:
     for name, _ in columns:
         grid.add_column(name, justify="right", no_wrap=True)
     place = {name: k for k, name in enumerate(result.comparison.order)}
-    for s in sorted(result.summaries, key=lambda s: (s.report, place[s.contender]))[:ROWS]:
+    for s in sorted(result.summaries, key=lambda s: place[s.contender])[:ROWS]:
         contender = next(c for c in result.config.contenders if c.label == s.contender)
         cells = [cell(s, contender) for _, cell in columns]
         style = "bold" if s.contender in result.best else None
@@ -299,10 +300,45 @@ def _of_tuning(result: Result) -> list[str]:
     edge = [t.default.label for t in result.tuned if t.at_the_edge]
     if edge:
         lines.append(f"The best rate is still the smallest or largest tried: {_names(edge)}; try more with --trials.")
-    lines.append("untuned: test loss at the settings before tuning. lr ok: decades of the rate within 10% of the best.")
-    if not any(s.test is not None for s in result.summaries):
-        lines[-1] = lines[-1].replace("test loss", "loss")
+    lines.append(
+        "Losses are means over seeds; untuned: at the settings before tuning. lr ok: decades of the rate within 10% of the best."
+    )
     return lines
+
+
+def print_suite(found: SuiteResult) -> None:
+    """Print what a race over several problems found: each conclusion, then the profiles."""
+    console = stdout()
+    for name, result in found.results.items():
+        console.print(Text(f"{name}: {result.comparison.sentences()[0]}"))
+    console.print()
+    grid = Grid(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="underline")
+    for column in ("contender", "score", "within 2x", "cheapest on"):
+        grid.add_column(column, justify="left" if column == "contender" else "right")
+    profiles = found.profiles
+    for label in found.order:
+        cheapest = profiles.rho(label, 1) * len(profiles.problems)
+        within = f"{profiles.rho(label, 2):.0%}" if profiles.problems else "-"
+        score = profiles.score[label]
+        grid.add_row(
+            label,
+            f"{score:.3f}" if math.isfinite(score) else "-",
+            within,
+            f"{cheapest:.0f}" if profiles.problems else "-",
+        )
+    console.print(grid)
+    lines = [
+        "",
+        "Cost: row gradients to the goal (medians over seeds), over the smallest of any contender.",
+        f"Score: the profile's mean from 1 to 4 times, over {len(profiles.problems)} problems (Dolan and Moré 2002; AlgoPerf).",
+        "With more than two contenders the order behind the first can change when one is taken away",
+        "(Gould and Scott 2016): profiles.json has the scores of each pair. No error rate is claimed for scores.",
+    ]
+    if profiles.dropped:
+        lines.append(f"Left out, since no contender reached the goal: {', '.join(profiles.dropped)}.")
+    lines.append(f"Everything is in {found.path}/")
+    for line in lines:
+        console.print(Text(line))
 
 
 def _names(labels: list[str], between: str = ", ") -> str:
@@ -335,6 +371,7 @@ def _numbers(s: Summary) -> dict[str, Any]:
         "validation_loss": s.validation,
         "test_loss": s.test,
         "metrics": s.metrics,
+        "mean": s.mean,
         "interval": s.interval,
         "steps_to_goal": s.steps_to_goal,
         "gradients_to_goal": s.gradients_to_goal,

@@ -126,7 +126,7 @@ class Comparison:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """All contenders from the smallest mean to the largest."""
+        """All contenders from the smallest mean to the largest; each diverged run counts as far above all others."""
         means = self._filled.mean(axis=0)
         return tuple(self.names[k] for k in np.argsort(means, kind="stable"))
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
-import tomllib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from .. import data
-from ..data.fetched import Unreachable
-from ..errors import ArgumentError, DataError, MissingExtra, ThalwegError
+from ..errors import ArgumentError, DataError
 from ..problems.base import Problem
 from ..problems.catalogue import PROBLEMS, find
 from ..problems.function import expression
+from ..problems.networks import multilayer
 from ..problems.regressions import LinearRegression, LogisticRegression
 from ..problems.stochastic import NoisyProblem, with_replacement
-from . import schema
 from .contender import Contender, unknown
-from .methods import all_methods, minibatch_size
+from .methods import minibatch_size
 from .splits import HeldOut
 from .trial import Budget
 
@@ -35,7 +34,6 @@ __all__ = [
     "RaceConfig",
     "default_budget",
     "held_out",
-    "possible",
     "resolve_problem",
 ]
 
@@ -45,7 +43,7 @@ DEFAULT_TUNING_SEEDS = 5  # from which each of them runs
 DEFAULT_HELD_OUT = 0.2  # share of the rows to choose by, and of those to report
 DEFAULT_EPOCHS = 10  # more on a small table, so that a minibatch method takes DEFAULT_STEPS
 DEFAULT_STEPS = 300
-MOST_DRAWN = 10**8  # rows of a run, whose order is held in memory
+MOST_WEIGHTS = 10**7
 
 
 def default_budget(rows: int) -> Budget:
@@ -67,6 +65,7 @@ class ProblemSpec:
     sha256: str | None = None
     noise: float | None = None  # standard deviation of noise added to the gradients
     replacement: bool = False  # whether batches are drawn with replacement
+    model: str | None = None  # "mlp:64,64": a perceptron in place of the table's linear model
 
     def load(self) -> Problem:
         """Return the problem; the same object for the same specification."""
@@ -99,6 +98,8 @@ def _plain(spec: ProblemSpec) -> Problem:
         if entry is None:
             raise unknown("problem", spec.text, [e.name for e in PROBLEMS])
         problem = entry.make()
+        if spec.model is not None:
+            return _modelled(problem, spec.model)
         if spec.start is not None:
             problem = _started(problem, spec.start)
         return problem
@@ -106,9 +107,38 @@ def _plain(spec: ProblemSpec) -> Problem:
         table = data.csv(spec.text, spec.target)
         if spec.sha256 is not None and _sha256(spec.text) != spec.sha256:
             raise DataError(f"{spec.text} has changed since this race began; start a new one.")
+        if spec.model is not None:
+            return multilayer(table.name, table, widths(spec.model))
         kind = LogisticRegression if table.task == "classification" else LinearRegression
         return kind(table.name, table)
     return expression(spec.text, start=spec.start)
+
+
+def widths(model: str) -> tuple[int, ...]:
+    """Return the widths of hidden layers in ``mlp:64,64``.
+
+    >>> widths("mlp:64,64")
+    (64, 64)
+    """
+    kind, _, rest = model.partition(":")
+    try:
+        found = tuple(int(part) for part in rest.split(","))
+    except ValueError:
+        found = ()
+    if kind != "mlp" or not found or not all(1 <= w <= 100_000 for w in found):
+        raise ArgumentError(f"--model: mlp:WIDTH,WIDTH,… with widths of hidden layers is required, got {model!r}.")
+    weights = sum(a * b for a, b in itertools.pairwise(found))
+    if weights > MOST_WEIGHTS:
+        raise ArgumentError(
+            f"--model: at most {MOST_WEIGHTS} weights between hidden layers are allowed, got {weights}."
+        )
+    return found
+
+
+def _modelled(problem: Problem, model: str) -> Problem:
+    if not isinstance(problem, (LinearRegression, LogisticRegression)):
+        raise ArgumentError(f"--model is for tables, and {problem.name} has a model of its own.")
+    return multilayer(problem.name, problem.raw, widths(model))
 
 
 def _started(problem: Problem, start: tuple[float, ...]) -> Problem:
@@ -122,7 +152,7 @@ def _started(problem: Problem, start: tuple[float, ...]) -> Problem:
 
 def resolve_problem(
     text: str, target: str | None = None, start: tuple[float, ...] | None = None, *,
-    noise: float | None = None, replacement: bool = False,
+    noise: float | None = None, replacement: bool = False, model: str | None = None,
 ) -> ProblemSpec:  # fmt: skip
     """Return what `text` means: a name, a file with a table, or an expression in x1, x2, …; nothing is left half-read.
 
@@ -134,6 +164,10 @@ def resolve_problem(
         raise ArgumentError(f"--target names the column of a CSV file, and {text!r} is none.")
     if start is not None and spec.kind == "csv":
         raise ArgumentError("--start is for functions, not for data.")
+    if model is not None:
+        if spec.kind == "expression":
+            raise ArgumentError(f"--model is for tables, and {text!r} is a function.")
+        spec = replace(spec, model=model)
     if noise is not None or replacement:
         spec = replace(spec, noise=noise, replacement=replacement)
     spec.load()
@@ -210,7 +244,7 @@ class RaceConfig:
         lines += ["", "[problem]"]
         lines += _pairs({"kind": spec.kind, "text": spec.text, "target": spec.target, "sha256": spec.sha256})
         lines += _pairs({"start": list(spec.start) if spec.start is not None else None, "noise": spec.noise})
-        lines += _pairs({"replacement": True if spec.replacement else None})
+        lines += _pairs({"replacement": True if spec.replacement else None, "model": spec.model})
         for contender in self.contenders:
             lines += ["", "[[contender]]"]
             lines += _pairs({"label": contender.label, "method": contender.method, "batch": contender.batch})
@@ -221,128 +255,9 @@ class RaceConfig:
     @staticmethod
     def from_toml(path: Path) -> RaceConfig:
         """Read what :meth:`to_toml` wrote; what is wrong with it is one sentence, with the line."""
-        try:
-            text = path.read_text(encoding="utf-8")
-            content = tomllib.loads(text)
-        except OSError as error:
-            raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
-        except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or thousands of digits or brackets
-            raise DataError(f"{path} is no TOML: {error}.") from None
-        try:
-            schema.check(content, schema.CONFIG)
-            _consistent(content)
-            config = _built(content)
-            possible(config)
-        except schema.Wrong as wrong:
-            line = schema.line_of(text, wrong.place)
-            where = f"{path}, line {line}" if line is not None else str(path)
-            raise DataError(f"{where}: {wrong}" + ("" if "\n" in str(wrong) else ".")) from None
-        return config
+        from .reading import read_config  # which makes configurations
 
-
-def _consistent(content: dict[str, Any]) -> None:
-    """Raise if values that are right by themselves do not go together."""
-    if ("epochs" in content) == ("steps" in content):
-        both = "steps" in content
-        raise schema.Wrong(
-            ("steps",) if both else (), "must not stand beside epochs" if both else "epochs or steps is missing"
-        )
-    shares = content.get("validation", 0.0), content.get("test", 0.0)
-    if (shares[0] == 0) != (shares[1] == 0) or sum(shares) >= 1:
-        problem = (
-            f"and validation must both be 0, or both above 0 and below 1 together, got {shares[1]:g} and {shares[0]:g}"
-        )
-        raise schema.Wrong(("test",), problem)
-    rates = content.get("rates", [])
-    if len(set(rates)) < len(rates):
-        raise schema.Wrong(("rates",), "must be different from each other")
-    labels: dict[str, str] = {}
-    for k, contender in enumerate(content["contender"]):
-        place, label = ("contender", k), contender["label"]
-        before = labels.setdefault(label.lower(), label)  # some file systems take a.json and A.json for one
-        if before is not label:
-            raise schema.Wrong((*place, "label"), f"must differ from every other label, got {label!r} after {before!r}")
-        method = all_methods().get(contender["method"])
-        if method is None:
-            raise schema.Wrong(
-                (*place, "method"), f"must be a method, got {contender['method']!r}; see thalweg list optimizers"
-            )
-        known = method.defaults()
-        for key, value in contender["settings"].items():
-            if key not in known:
-                raise schema.Wrong(
-                    (*place, "settings", key), f"is no setting of {method.name}; there are {', '.join(known)}"
-                )
-            schema.number_as(known[key]).check(value, (*place, "settings", key))
-        for key in contender.get("given", ()):
-            if key not in known:
-                raise schema.Wrong((*place, "given"), f"must name settings of {method.name}, got {key!r}")
-
-
-def _built(content: dict[str, Any]) -> RaceConfig:
-    """Return the configuration that a checked file says."""
-    problem = content["problem"]
-    spec = ProblemSpec(
-        problem["kind"], problem["text"], problem.get("target"), _tuple(problem.get("start")), problem.get("sha256"),
-        problem.get("noise"), problem.get("replacement", False),
-    )  # fmt: skip
-    contenders = tuple(
-        Contender(
-            c["label"], c["method"], tuple(_settings(c["settings"]).items()), c["batch"], tuple(c.get("given", ()))
-        )
-        for c in content["contender"]
-    )
-    return RaceConfig(
-        spec,
-        contenders,
-        Budget(content.get("epochs"), content.get("steps")),
-        content["seeds"],
-        content["seed"],
-        content.get("goal"),
-        content.get("compiled"),
-        content.get("trials", 0),
-        content.get("tuning_seeds", DEFAULT_TUNING_SEEDS),
-        content.get("halving", False),
-        _tuple(content.get("rates")),
-        content.get("validation", 0.0),
-        content.get("test", 0.0),
-    )
-
-
-def possible(config: RaceConfig) -> None:
-    """Raise if a contender cannot run on the problem, or would need rows beyond what memory holds."""
-    try:
-        problem = config.load()
-    except (Unreachable, MissingExtra):
-        raise
-    except ThalwegError as error:
-        raise schema.Wrong(("problem", "text"), f"cannot be used: {str(error).rstrip('.')}") from None
-    for k, contender in enumerate(config.contenders):
-        place: tuple[str | int, ...] = ("contender", k, "batch")
-        if not min(1, problem.rows) <= contender.batch <= problem.rows:
-            rows = f"from 1 to {problem.rows}, the rows to train on" if problem.rows else "0 on a function"
-            raise schema.Wrong(place, f"must be {rows}, got {contender.batch}")
-        drawn = config.budget.steps_for(problem.rows, contender.batch) * contender.batch
-        if drawn > MOST_DRAWN:
-            raise schema.Wrong(
-                ("steps",) if config.budget.steps else ("epochs",),
-                f"must be fewer: a run of {contender.label} would draw {drawn} rows, and {MOST_DRAWN} are the most",
-            )
-        try:
-            contender.checked(problem)
-        except (ThalwegError, ValueError, TypeError) as error:
-            named = [key for key, _ in contender.settings if re.search(rf"\b{re.escape(key)}\b", str(error))]
-            raise schema.Wrong(
-                (*place[:2], "settings", *named[:1]), f"cannot be used: {str(error).rstrip('.')}"
-            ) from None
-
-
-def _tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
-    return None if values is None else tuple(values)
-
-
-def _settings(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return read_config(path)
 
 
 def _pairs(values: dict[str, Any]) -> list[str]:

@@ -48,7 +48,7 @@ class Result:
     config: RaceConfig
     problem: Problem
     records: list[Record]
-    goals: dict[int, float]  # training loss, by seed
+    goals: dict[int, float]  # the loss to reach, by seed: on validation rows, where there are any
     summaries: list[Summary]
     path: Path | None
     shared_machine: bool = False
@@ -59,7 +59,7 @@ class Result:
 
     @property
     def goal(self) -> float:
-        """The training loss to reach; the median over seeds where each has its own rows."""
+        """The loss to reach; the median over seeds where each has its own rows."""
         return median(list(self.goals.values())) if self.goals else math.nan
 
     @cached_property
@@ -130,7 +130,7 @@ def run_race(
 def _goals(config: RaceConfig, problem: Problem, records: Sequence[Record]) -> dict[int, float]:
     if config.goal is not None:
         return {r.seed: config.goal for r in records}
-    return goals_for(problem.optimum, records, by_seed=bool(config.test and problem.rows))
+    return goals_for(problem.optimum, records)
 
 
 def finish(

@@ -202,7 +202,7 @@ RECORD = Table(
         "gradients": _COUNT,
         "sweep": _COUNT,
         "alone": Form("a text", lambda v: isinstance(v, str)),
-        "floor": _MAYBE,
+        "validations": Listed(_MAYBE),
         "validation": _MAYBE,
         "test": _MAYBE,
         "metrics": Table({}, others=_MAYBE),

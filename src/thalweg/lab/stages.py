@@ -69,6 +69,7 @@ class Runner:
             sweeps = swept(
                 self.problem, missing, budget, config.entropy, compiled=config.compiled, race=race, note=self.note,
                 prepare=partial(Helper, self.store.path / "config.toml"), made=self.made,
+                expected=expected_trials(config),
             )  # fmt: skip
             rest = yield from self._watched(sweeps)
             if self.jobs == 1:
@@ -99,6 +100,11 @@ def _parallel(config: RaceConfig, rest: Sequence[Alone], jobs: int, budget: Budg
 def _elsewhere(config: RaceConfig, trial: Alone, budget: Budget) -> Record:
     with one_thread():
         return next(alone(config.load(), [trial], budget, config.entropy))
+
+
+def expected_trials(config: RaceConfig) -> int:
+    """Return how many trials each contender has in all stages: what decides whether compiling pays."""
+    return config.trials_each * config.tuning_seeds + (2 * config.seeds if config.trials_each else 0)
 
 
 # Tuning

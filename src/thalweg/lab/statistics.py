@@ -13,18 +13,20 @@ __all__ = ["FEW", "Summary", "goal_for", "goals_for", "median", "steps_to", "sum
 
 FEW = ENOUGH  # below so many seeds no interval is given
 GOAL_PART = 0.01  # of the way from the smallest loss up to the loss at the start
+HELD_OUT_PART = 0.05  # the same on validation rows, from the smallest loss that a contender ended at
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One contender over its seeds: medians."""
+    """One contender over its seeds: medians, and the mean that contenders are compared by."""
 
     contender: str
     runs: int
     diverged: int
     final: float  # of the training loss
     report: float  # of the loss that is reported: on test rows, where there are any
-    interval: tuple[float, float] | None  # 95% of that median, for FEW seeds or more
+    mean: float  # the mean of that loss; infinite if a run diverged
+    interval: tuple[float, float] | None  # 95% of its median, for FEW seeds or more
     validation: float | None
     test: float | None
     steps_to_goal: float  # infinite when half of the runs or more missed it
@@ -52,18 +54,26 @@ def goal_for(optimum: float | None, records: Sequence[Record]) -> float:
     return best + GOAL_PART * (starts - best)
 
 
-def goals_for(optimum: float | None, records: Sequence[Record], *, by_seed: bool) -> dict[int, float]:
-    """Return the training loss to reach, by seed; each seed's own where seeds train on rows of their own."""
+def goals_for(optimum: float | None, records: Sequence[Record]) -> dict[int, float]:
+    """Return the loss to reach, by seed: where rows are held out, the validation loss, and each seed has its own."""
     seeds = sorted({r.seed for r in records})
-    if not by_seed:
+    if not all(r.validations for r in records):
         return dict.fromkeys(seeds, goal_for(optimum, records)) if records else {}
-    mine = {seed: [r for r in records if r.seed == seed] for seed in seeds}
-    return {seed: goal_for(found[0].floor, found) for seed, found in mine.items()}
+    goals = {}
+    for seed in seeds:
+        mine = [r for r in records if r.seed == seed]
+        start, best = median([r.validations[0] for r in mine]), min(r.choose_by for r in mine)
+        goals[seed] = best + HELD_OUT_PART * (start - best) if math.isfinite(best) else -math.inf
+    return goals
 
 
 def steps_to(record: Record, goal: float) -> float:
-    """Return the first evaluated step with a loss of `goal` or below; infinite if there is none."""
-    return next((float(s) for s, loss in zip(record.steps, record.losses, strict=True) if loss <= goal), math.inf)
+    """Return the first evaluated step with a loss of `goal` or below; infinite if there is none.
+
+    It is the loss on validation rows, where there are any.
+    """
+    losses = record.validations or record.losses
+    return next((float(s) for s, loss in zip(record.steps, losses, strict=True) if loss <= goal), math.inf)
 
 
 def summarize(
@@ -80,6 +90,7 @@ def summarize(
         sum(r.status == "diverged" for r in records),
         median([r.final for r in records]),
         median(reports),
+        sum(reports) / max(1, len(reports)),
         median_interval(reports),
         _held_out([r.validation for r in records], [r.choose_by for r in records]),
         _held_out([r.test for r in records], reports),

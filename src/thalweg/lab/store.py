@@ -198,7 +198,8 @@ def _record(data: Any, labels: Container[str], seeds: Container[int]) -> Record:
     steps = record.steps
     if record.contender not in labels or record.seed not in seeds:
         raise schema.Wrong((), f"a run of {record.contender}, seed {record.seed}, does not belong here")
-    if any(len(column) != len(steps) for column in (record.epochs, record.seconds, record.losses)):
+    columns = (record.epochs, record.seconds, record.losses, record.validations or steps)
+    if any(len(column) != len(steps) for column in columns):
         raise schema.Wrong((), "steps, epochs, seconds and losses must be as many")
     if steps[0] != 0 or any(a >= b for a, b in itertools.pairwise(steps)):
         raise schema.Wrong(("steps",), "must ascend from 0")

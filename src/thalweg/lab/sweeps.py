@@ -155,14 +155,16 @@ def swept(
     note: Note | None = None,
     prepare: Callable[[list[str]], Helper] | None = None,
     made: dict[Any, Any] | None = None,
+    expected: int = 0,
 ) -> Generator[Record, None, list[Alone]]:
     """Run the trials that are worth a sweep; return the others, in order, with the reason for each.
 
     `prepare` starts a helper that makes the programs of contenders, one for each; it is asked when compiling takes long.
-    `made` keeps the compiled steps for the next call with the same problem and budget.
+    `made` keeps the compiled steps for the next call with the same problem and budget, and `expected` is how many trials of
+    each method all calls together have.
     """
     everything = trials if race is None else race
-    groups, why = _plan(problem, everything, budget, compiled)
+    groups, why = _plan(problem, everything, budget, compiled, expected)
     due = [_Due(group, found) for group in groups if (found := group.trials(trials))]
     helpers: list[Helper] = []
     try:
@@ -195,10 +197,11 @@ def swept(
 
 
 def compile_for(
-    problem: Problem, race: Sequence[Trial], budget: Budget, entropy: int, compiled: bool | None, labels: Sequence[str]
-) -> None:
+    problem: Problem, race: Sequence[Trial], budget: Budget, entropy: int, compiled: bool | None, labels: Sequence[str],
+    expected: int = 0,
+) -> None:  # fmt: skip
     """Make the programs of the groups that these contenders are in, and leave them on disk."""
-    for group in _plan(problem, race, budget, compiled)[0]:
+    for group in _plan(problem, race, budget, compiled, expected)[0]:
         if set(labels) & set(group.labels):
             with contextlib.suppress(_CannotSweep):
                 _Sweep(problem, group, budget, entropy, race).check(group.trials(race)[-1])
@@ -242,7 +245,7 @@ class How:
 
 
 def _plan(
-    problem: Problem, trials: Sequence[Trial], budget: Budget, compiled: bool | None
+    problem: Problem, trials: Sequence[Trial], budget: Budget, compiled: bool | None, expected: int = 0
 ) -> tuple[list[_Group], dict[str, str]]:
     """Return the groups that are to be swept, and why each other contender is not."""
     contenders = list({c.label: c for c, _ in trials}.values())
@@ -267,7 +270,7 @@ def _plan(
         group.names.update(k for k, v in settings.items() if v != before[k])
     kept = []
     for group in groups.values():
-        if compiled or _pays(problem, group.batch, budget, len(group.trials(trials))):
+        if compiled or _pays(problem, group.batch, budget, max(expected, len(group.trials(trials)))):
             kept.append(group)
         else:
             why.update(dict.fromkeys(group.labels, TOO_SHORT))
@@ -444,6 +447,7 @@ class _Block:
         self.orders = {} if sweep.whole else {seed: self._order(seed) for seed in sorted(set(seeds))}
         self.seeds = seeds
         held = sweep.held_out
+        self.held = [] if held is None else [held.at(seed).validation for _, seed in trials]
         self.problems = [sweep.problem if held is None else held.at(seed).train for _, seed in trials]
 
     def _order(self, seed: int) -> Array:
@@ -511,8 +515,9 @@ class _Block:
         else:
             values = [self.problems[k].values(points[k]) for k in going]
         for k, losses in zip(going, values, strict=True):
-            for step, loss, spent in zip(steps, losses, seconds, strict=True):
-                tracks[k].note(int(step), float(loss), float(spent))
+            held = self.held[k].held_out(points[k])[0].tolist() if self.held else [None] * len(steps)
+            for step, loss, spent, validation in zip(steps, losses, seconds, held, strict=True):
+                tracks[k].note(int(step), float(loss), float(spent), validation)
                 if tracks[k].over:
                     break
 

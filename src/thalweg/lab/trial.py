@@ -70,7 +70,7 @@ class Record:
     gradients: int = 0  # evaluations of one row's gradient (of the function's, where there are no rows)
     sweep: int = 0  # how many trials ran side by side in one compiled sweep, this one included; 0 if it ran alone
     alone: str = ""  # why it ran alone
-    floor: float | None = None  # the smallest training loss there is for this seed's rows, where known
+    validations: list[float] = field(default_factory=list)  # the loss on validation rows at the same steps
     validation: float | None = None  # loss at the end on the rows to choose by; None where none are held out
     test: float | None = None  # and on the rows to report
     metrics: dict[str, float] = field(default_factory=dict)  # such as "test accuracy"
@@ -99,11 +99,14 @@ class Record:
         return self.seconds[-1] / max(1, self.steps[-1])
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data; losses without a finite value are None."""
+        """Return plain data; losses without a finite value are None, and held-out losses that there are not are left out."""
         data = dict(vars(self))
-        data["losses"] = [x if math.isfinite(x) else None for x in self.losses]
+        for key in ("losses", "validations"):
+            data[key] = [x if math.isfinite(x) else None for x in data[key]]
         for key in ("validation", "test"):
-            data[key] = _plain(data[key])
+            value = data.pop(key)
+            if value is not None:
+                data[key] = _plain(value)
         data["metrics"] = {key: _plain(value) for key, value in self.metrics.items()}
         return data
 
@@ -111,7 +114,11 @@ class Record:
     def from_json(data: dict[str, Any]) -> Record:
         """Return the record that :meth:`to_json` wrote."""
         data = dict(data)
-        data["losses"] = [math.inf if x is None else x for x in data["losses"]]
+        for key in ("losses", "validations"):
+            data[key] = [math.inf if x is None else x for x in data.get(key, ())]
+        for key in ("validation", "test"):
+            if key in data and data[key] is None:
+                data[key] = math.inf
         data["metrics"] = {k: math.nan if v is None else v for k, v in data.get("metrics", {}).items()}
         return Record(**data)
 
@@ -145,18 +152,19 @@ class Track:
 
     def __init__(self, problem: Problem, contender: Contender, seed: int, total: int) -> None:
         self.rows, self.batch = problem.rows, contender.batch
-        self.floor = problem.optimum
         self.per_epoch = -(-self.rows // self.batch) if self.batch else 1
         self.record = Record(contender.label, seed, "done", total_steps=total)
         self.over = False
 
-    def note(self, step: int, value: float, spent: float) -> None:
+    def note(self, step: int, value: float, spent: float, validation: float | None = None) -> None:
         """Put down the loss after a step; when it has blown up the run is over."""
         record = self.record
         record.steps.append(step)
         record.epochs.append(step / self.per_epoch)
         record.seconds.append(spent)
         record.losses.append(value)
+        if validation is not None:
+            record.validations.append(validation)
         if not math.isfinite(value) or abs(value) > BLOWN_UP * max(1.0, abs(record.losses[0])):
             record.status = "diverged"
             self.over = True
@@ -168,7 +176,6 @@ class Track:
             record.status = "diverged"
         full, rest = divmod(record.steps[-1], self.per_epoch)
         record.gradients = full * self.rows + min(rest * self.batch, self.rows) if self.rows else record.steps[-1]
-        record.floor = self.floor
         if parts is not None and point is not None:
             for name, part in (("train", parts.train), ("validation", parts.validation), ("test", parts.test)):
                 loss, metric = part.held_out(point[None])
@@ -256,7 +263,8 @@ def run_trial(problem: Problem, contender: Contender, seed: int, budget: Budget,
             advance(instance, optimizer, batches, step - done)
             spent += perf_counter() - began
             done = step
-        track.note(step, problem.value(instance), spent)
+        held = None if parts is None else float(parts.validation.held_out(instance.values()[None])[0][0])
+        track.note(step, problem.value(instance), spent, held)
         if track.over:
             break
     return track.finished(parts, instance.values())

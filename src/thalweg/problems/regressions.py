@@ -35,6 +35,7 @@ class DataProblem(Problem):
             raise DataError(f"{name}: at least 2 rows are required, got {len(table)}.")
         self.name = name
         self.source = table.source
+        self.raw = table
         self.table = table.standardized() if standardize else table
         self.dtype = dtype or _dtype.float32
         kind = self.dtype.np
