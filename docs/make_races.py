@@ -44,7 +44,10 @@ def raced(name: str, folder: Path) -> Result:
 def table(results: list[Result]) -> str:
     """Return the table: the mean of the loss that is reported, bold where it is in the best set."""
     methods = list(dict.fromkeys(s.contender for r in results for s in r.summaries))
-    lines = ["| contender | " + " | ".join(f"`{r.problem.name}`" for r in results) + " |", "|---" * (len(results) + 1) + "|"]
+    lines = [
+        "| contender | " + " | ".join(f"`{r.problem.name}`" for r in results) + " |",
+        "|---" * (len(results) + 1) + "|",
+    ]
     for method in methods:
         cells = []
         for r in results:

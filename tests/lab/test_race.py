@@ -268,8 +268,6 @@ def test_rates_are_derived_from_the_curvature():
 def test_every_optimizer_can_race():
     problem = expression("(x1 - 1)**2 + 2*x2**2")
     for name in methods.all_methods():
-        if name == "muon":
-            continue  # it is for matrices, and says so
         contender = lab.parse_contender(name, problem)
         record = run_trial(problem, contender, 0, lab.Budget(steps=3), 0)
         assert len(record.losses) == 4, name

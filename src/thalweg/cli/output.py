@@ -286,7 +286,10 @@ def conclusion(result: Result) -> list[str]:
             if ends is not None
         ]
         if told:
-            lines.append(f"Above {first} by (95%, all pairs at once): {_names(told, '; ')}.")
+            unit = "decades, " if result.in_decades else ""
+            lines.append(f"Above {first} by ({unit}95%, all pairs at once): {_names(told, '; ')}.")
+    if result.in_decades and len(found.names) > 1:
+        lines.append("Compared: log10 of the loss above the smallest possible.")
     return lines
 
 

@@ -49,6 +49,9 @@ METHODS: tuple[Method, ...] = (
     Method("adam", optim.Adam, "both moments, bias-corrected (Kingma and Ba 2015)"),
     Method("yogi", optim.Yogi, "Adam whose second moment moves slowly (Zaheer et al. 2018)"),
 )
+OTHERS: tuple[Method, ...] = (
+    Method("muon", optim.MuonAdamW, "Muon for hidden matrices, AdamW elsewhere (Jordan et al. 2024)"),
+)
 DEFAULT_CONTENDERS = tuple(method.name for method in METHODS)
 ON_FUNCTIONS = tuple(name for name in DEFAULT_CONTENDERS if name not in ("sgd", "minibatch"))
 
@@ -56,7 +59,7 @@ ON_FUNCTIONS = tuple(name for name in DEFAULT_CONTENDERS if name not in ("sgd", 
 @cache
 def all_methods() -> dict[str, Method]:
     """Return every method by name: those above, and each other optimizer of the library under its own name."""
-    found = {method.name: method for method in METHODS}
+    found = {method.name: method for method in (*METHODS, *OTHERS)}
     for name, value in vars(optim).items():
         if isinstance(value, type) and issubclass(value, optim.Optimizer) and value.Settings is not None:
             found.setdefault(name.lower(), Method(name.lower(), value, _summary(value)))
@@ -116,5 +119,9 @@ def default_settings(problem: Problem, method: Method, batch: int) -> dict[str, 
         "adamw": {"lr": _rounded(0.01 * scale)},
         "amsgrad": {"lr": _rounded(0.01 * scale)},
         "yogi": {"lr": _rounded(0.01 * scale)},
+        "adopt": {"lr": _rounded(0.01 * scale)},
+        "ademamix": {"lr": _rounded(0.01 * scale)},
+        "muon": {"lr": _rounded(0.01 * scale)},
+        "signum": {"lr": _rounded(0.003 * scale)},
     }
     return chosen.get(name, {}) | method.fixed

@@ -28,6 +28,7 @@ from .tuning import Tuned
 __all__ = ["Interrupted", "Result", "finish", "run_race"]
 
 EXPLAINED = 2  # contenders whose runs are measured, from the first of the order
+NOTHING = 1e-16  # of the distance at the start
 CHEAP = 3e9  # operations, about, up to which that is done unless asked otherwise
 
 
@@ -73,8 +74,20 @@ class Result:
 
     @cached_property
     def comparison(self) -> Comparison:
-        """Which contenders differ in the loss that is reported."""
-        return compare({s.contender: [r.report for r in self.of(s.contender)] for s in self.summaries})
+        """Which contenders differ in the loss that is reported; see `in_decades`."""
+        return compare({s.contender: [self._compared(r) for r in self.of(s.contender)] for s in self.summaries})
+
+    @property
+    def in_decades(self) -> bool:
+        """Whether log10 of the distance to the smallest loss is compared: on functions, where losses span decades."""
+        return self.problem.optimum is not None and not self.problem.rows
+
+    def _compared(self, record: Record) -> float:
+        if not self.in_decades or not math.isfinite(record.report):
+            return record.report
+        apart = record.report - (self.problem.optimum or 0.0)
+        smallest = NOTHING * max(record.losses[0] - (self.problem.optimum or 0.0), 1e-300)  # below it is rounding
+        return math.log10(max(apart, smallest))
 
     @property
     def best(self) -> list[str]:

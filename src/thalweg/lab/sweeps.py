@@ -262,6 +262,9 @@ def _plan(
         if optimizer.draws:
             why[contender.label] = "the method draws random numbers"
             continue
+        if len(optimizer.param_groups) > 1:
+            why[contender.label] = "the method has several groups of parameters"
+            continue
         settings = {k: v for k, v in optimizer.param_groups[0].items() if k != "params"}
         key = (type(optimizer), contender.batch, _structure(optimizer, settings))
         group = groups.setdefault(key, _Group(key))
