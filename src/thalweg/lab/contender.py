@@ -12,8 +12,10 @@ import numpy as np
 from .. import optim
 from ..errors import ArgumentError, ThalwegError
 from ..ops.tensor import Tensor
+from ..optim.wrappers import EMA
 from ..problems.base import Problem
 from .methods import DEFAULT_CONTENDERS, ON_FUNCTIONS, Method, all_methods, default_settings, minibatch_size
+from .options import OPTIONS, Scheduled, checked_options, factors
 
 __all__ = [
     "Contender", "UnknownName", "at_rates", "default_contenders", "distinct", "parse_contender", "rates", "shown", "unknown",
@@ -44,14 +46,22 @@ class Contender:
     batch: int = 0
     given: tuple[str, ...] = ()  # settings that are fixed: tuning leaves them alone
 
-    def optimizer(self, parameters: list[Tensor]) -> optim.Optimizer:
-        """Return a fresh optimizer over `parameters`."""
+    def optimizer(self, parameters: list[Tensor], steps: int | None = None) -> optim.Optimizer:
+        """Return a fresh optimizer over `parameters`, with its average; its schedule too, if the run has so many steps."""
         make: Any = all_methods()[self.method].optimizer
-        return make(parameters, **dict(self.settings))
+        settings = dict(self.settings)
+        made = make(parameters, **{key: value for key, value in self.settings if key not in OPTIONS})
+        if settings.get("ema"):
+            made = EMA(made, settings["ema"])
+        shape = None if steps is None else factors(settings, steps)
+        return made if shape is None else Scheduled(made, shape)
 
     def checked(self, problem: Problem) -> Contender:
         """Return the contender itself; its optimizer, made for the problem's parameters, raises what is wrong with it."""
-        self.optimizer(problem.instance(np.random.default_rng(0)).parameters)
+        checked_options(dict(self.settings), self.method)
+        optimizer = self.optimizer(problem.instance(np.random.default_rng(0)).parameters)
+        if factors(dict(self.settings), 1) is not None and any("lr" not in group for group in optimizer.param_groups):
+            raise ArgumentError(f"{self.method}: schedule and warmup need a learning rate, and it has none.")
         return self
 
     def described(self, rows: int = 0, *, fixed: bool = True, digits: int = 6) -> str:
@@ -119,7 +129,7 @@ def parse_contender(text: str, problem: Problem, batch: int | None = None) -> Co
     method = methods.get(name.strip().lower())
     if method is None:
         raise unknown("optimizer", name.strip(), methods)
-    known = method.defaults()
+    known = {**method.defaults(), **OPTIONS}
     given: dict[str, Any] = {}
     size = None
     for part in (p for p in rest.split(",") if p.strip()):

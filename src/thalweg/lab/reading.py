@@ -13,6 +13,7 @@ from . import schema
 from .config import DEFAULT_TUNING_SEEDS, ProblemSpec, RaceConfig
 from .contender import Contender
 from .methods import all_methods
+from .options import OPTIONS
 from .trial import Budget
 
 __all__ = ["possible", "read_config"]
@@ -68,7 +69,7 @@ def _consistent(content: dict[str, Any]) -> None:
             raise schema.Wrong(
                 (*place, "method"), f"must be a method, got {contender['method']!r}; see thalweg list optimizers"
             )
-        known = method.defaults()
+        known = {**method.defaults(), **OPTIONS}
         for key, value in contender["settings"].items():
             if key not in known:
                 raise schema.Wrong(

@@ -10,6 +10,7 @@ from ..errors import ArgumentError
 from ..problems.base import Array
 from ..problems.function import FunctionProblem
 from .contender import Contender
+from .options import averaged
 
 __all__ = ["Path", "line", "trace"]
 
@@ -29,13 +30,14 @@ def trace(problem: FunctionProblem, contender: Contender, start: tuple[float, ..
         raise ArgumentError(f"trace: steps must be >= 0, got {steps}.")
     instance = problem.at(start)
     point = instance.parameters[0]
-    optimizer = contender.optimizer([point])
+    optimizer = contender.optimizer([point], steps)
     points = [instance.values()]
     for _ in range(steps):
         optimizer.zero_grad()
         instance.loss().backward()
         optimizer.step()
-        points.append(instance.values())
+        with averaged(optimizer):
+            points.append(instance.values())
     visited = np.stack(points)
     return Path(contender, visited, problem.evaluate(visited.T))
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..problems.base import Array, Problem, tensor_of
 from .contender import Contender
+from .options import averaged
 from .splits import HeldOut, Parts
 
 __all__ = [
@@ -246,15 +247,17 @@ def advance(instance: Any, optimizer: Any, batches: Batches, steps: int) -> None
         optimizer.step()
 
 
-def run_trial(problem: Problem, contender: Contender, seed: int, budget: Budget, entropy: int) -> Record:
-    """Run one contender from one seed, step by step."""
+def run_trial(
+    problem: Problem, contender: Contender, seed: int, budget: Budget, entropy: int, *, whole: int | None = None
+) -> Record:
+    """Run one contender from one seed, step by step; its schedule takes `whole` steps, by default those of the run."""
     init, order = streams(entropy, seed)
     parts = problem.at(seed) if isinstance(problem, HeldOut) else None
     problem = problem if parts is None else parts.train
     instance = problem.instance(init)
-    optimizer = contender.optimizer(instance.parameters)
     batches = Batches(problem.arrays, contender.batch, order, problem.replacement)
     total = budget.steps_for(problem.rows, contender.batch)
+    optimizer = contender.optimizer(instance.parameters, whole or total)
     track = Track(problem, contender, seed, total)
     done, spent = 0, 0.0
     for step in evaluation_steps(total, track.per_epoch, budget.points):
@@ -263,11 +266,13 @@ def run_trial(problem: Problem, contender: Contender, seed: int, budget: Budget,
             advance(instance, optimizer, batches, step - done)
             spent += perf_counter() - began
             done = step
-        held = None if parts is None else float(parts.validation.held_out(instance.values()[None])[0][0])
-        track.note(step, problem.value(instance), spent, held)
+        with averaged(optimizer):
+            point = instance.values()
+            held = None if parts is None else float(parts.validation.held_out(point[None])[0][0])
+            track.note(step, problem.value(instance), spent, held)
         if track.over:
             break
-    return track.finished(parts, instance.values())
+    return track.finished(parts, point)
 
 
 def warm_up(problem: Problem, contender: Contender, entropy: int) -> None:
