@@ -1,5 +1,7 @@
 """Several optimizers as one: the same steps as apart, in checkpoints, schedules and compiled functions too."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -44,11 +46,7 @@ def test_it_steps_as_its_parts_do():
 
 @pytest.mark.parametrize("sizes", [(3,), (3, 2), (3, 8, 2), (3, 8, 8, 2)])
 def test_every_parameter_has_one_owner(sizes):
-    net = (
-        nn.Sequential(*(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)))
-        if len(sizes) > 1
-        else nn.BatchNorm1d(3)
-    )
+    net = nn.Sequential(*(nn.Linear(a, b) for a, b in pairwise(sizes))) if len(sizes) > 1 else nn.BatchNorm1d(3)
     hidden, rest = optim.hidden_matrices(net.parameters())
     assert len(hidden) == max(0, len(sizes) - 3)
     assert {id(p) for p in (*hidden, *rest)} == {id(p) for p in net.parameters()}

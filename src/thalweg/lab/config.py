@@ -39,7 +39,7 @@ __all__ = [
 
 DEFAULT_SEEDS = 20  # of the result
 DEFAULT_TRIALS = 24  # settings of each contender that are tried
-DEFAULT_TUNING_SEEDS = 5  # from which each of them runs
+DEFAULT_TUNING_SEEDS = 10  # from which each of them runs
 DEFAULT_HELD_OUT = 0.2  # share of the rows to choose by, and of those to report
 DEFAULT_EPOCHS = 10  # more on a small table, so that a minibatch method takes DEFAULT_STEPS
 DEFAULT_STEPS = 300

@@ -67,7 +67,7 @@ class HeldOut(Problem):
             counts[0] += left % batch
             left -= left % batch
         self.problem = problem
-        self.counts = (left, *counts)
+        self.counts: tuple[int, int, int] = (left, counts[0], counts[1])
         self.entropy = entropy
         self.name, self.formula, self.source = problem.name, problem.formula, problem.source
         self.dtype = problem.dtype

@@ -17,10 +17,11 @@ from ..problems.base import Problem
 from .config import RaceConfig
 from .contender import Contender
 from .prepare import Helper
+from .splits import HeldOut
 from .store import Store
 from .sweeps import Alone, Note, Trial, alone, swept
 from .trial import Budget, Record
-from .tuning import FIRST_SEED, Candidate, Tuned, Tuner, judged
+from .tuning import FIRST_SEED, Candidate, Tuned, Tuner, held_out_loss, judged
 
 __all__ = ["DEFAULT_MARK", "Progress", "Runner", "final_trials", "first_round", "one_thread", "tune"]
 
@@ -115,6 +116,10 @@ def tuning_budget(config: RaceConfig) -> Budget:
     return replace(config.budget, points=TUNING_POINTS)
 
 
+def _shares(problem: Problem) -> tuple[int, int] | None:
+    return problem.counts[1:] if isinstance(problem, HeldOut) else None
+
+
 def _seeds(config: RaceConfig) -> range:
     return range(FIRST_SEED, FIRST_SEED + config.tuning_seeds)
 
@@ -130,7 +135,7 @@ def first_round(config: RaceConfig) -> list[Trial]:
 def tune(runner: Runner) -> list[Tuned]:
     """Run both rounds for every contender; return what each found."""
     config = runner.config
-    held_out = bool(config.test and runner.problem.rows)
+    shares = _shares(runner.problem)
     tuners = [Tuner(c, config.trials_each, config.entropy, config.rates) for c in config.contenders]
     tried: dict[str, list[Candidate]] = {t.contender.label: [] for t in tuners}
     for number in (1, 2):
@@ -139,7 +144,7 @@ def tune(runner: Runner) -> list[Tuned]:
         records = _round(runner, number, asked)
         for tuner in tuners:
             label = tuner.contender.label
-            tried[label] += judged(asked[label], records[label], config.tuning_seeds, held_out=held_out)
+            tried[label] += judged(asked[label], records[label], config.tuning_seeds, shares)
     for tuner in tuners:  # what was not needed counts as done
         runner.counted((config.trials_each - len(tried[tuner.contender.label])) * config.tuning_seeds)
     return [Tuned(t.contender, tuple(tried[t.contender.label]), t.widened) for t in tuners]
@@ -167,7 +172,8 @@ def _round(runner: Runner, number: int, asked: dict[str, list[Contender]]) -> di
             records[owner[record.contender]].append(record)
             _keep(store, records, alive, record, owner, number, len(seeds), last=k == len(stages) - 1)
         if k < len(stages) - 1:
-            alive = {label: _half(c, found.get(label) or records[label]) for label, c in alive.items()}
+            shares = _shares(runner.problem)
+            alive = {label: _half(c, found.get(label) or records[label], shares) for label, c in alive.items()}
     for label, mine in records.items():
         runner.counted(len(asked[label]) * config.tuning_seeds - len(mine))
         if not store.has_tuning(label, number):
@@ -186,11 +192,11 @@ def _keep(
         store.keep_tuning(label, number, records[label])
 
 
-def _half(contenders: list[Contender], records: Sequence[Record]) -> list[Contender]:
+def _half(contenders: list[Contender], records: Sequence[Record], shares: tuple[int, int] | None) -> list[Contender]:
     """Return the better half of the contenders, by the mean of what they have so far, in their order."""
     losses: dict[str, list[float]] = {}
     for record in records:
-        losses.setdefault(record.contender, []).append(record.choose_by)
+        losses.setdefault(record.contender, []).append(held_out_loss(record, shares))
     ranked = sorted(contenders, key=lambda c: sum(losses[c.label]) / len(losses[c.label]))
     kept = {c.label for c in ranked[: math.ceil(len(ranked) / 2)]}
     return [c for c in contenders if c.label in kept]

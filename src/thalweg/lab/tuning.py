@@ -8,7 +8,7 @@ end of the space if the best learning rate lies there, otherwise around the best
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -40,18 +40,12 @@ class Candidate:
 
     contender: Contender
     losses: tuple[float, ...]
-    tests: tuple[float, ...] = ()
     pruned: bool = False  # by halving: it has run from some of the seeds only
 
     @property
     def score(self) -> float:
         """Mean loss over the tuning seeds; infinite if a run diverged or it was pruned."""
         return math.inf if self.pruned or not self.losses else float(np.mean(self.losses))
-
-    @property
-    def test(self) -> float:
-        """Mean loss on test rows over the tuning seeds, for the tuning curve."""
-        return float(np.mean(self.tests)) if self.tests else self.score
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ class Tuned:
     @cached_property
     def curve(self) -> TuningCurve:
         """The expected best of k tuning runs."""
-        return expected_best([c.score for c in self.candidates], [c.test for c in self.candidates])
+        return expected_best([c.score for c in self.candidates])
 
     @cached_property
     def decades(self) -> float:
@@ -213,19 +207,27 @@ class Tuner:
         return found
 
 
-Run = Callable[[list[tuple[Contender, int]]], Sequence[Record]]
-
-
 def judged(
-    contenders: Sequence[Contender], records: Sequence[Record], seeds: int, *, held_out: bool
+    contenders: Sequence[Contender], records: Sequence[Record], seeds: int, shares: tuple[int, int] | None
 ) -> list[Candidate]:
-    """Return the candidates with the losses of their records, those with fewer than `seeds` records as pruned."""
+    """Return the candidates with the losses of their records, those with fewer than `seeds` records as pruned.
+
+    A tuning seed reports nothing, so all rows that it holds out are there to choose by: `shares` counts those of its
+    two parts.
+    """
     by_label: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda r: r.seed):
         by_label.setdefault(record.contender, []).append(record)
     found = []
     for contender in contenders:
         mine = by_label.get(contender.label, [])
-        tests = tuple(r.report for r in mine) if held_out else ()
-        found.append(Candidate(contender, tuple(r.choose_by for r in mine), tests, len(mine) < seeds))
+        found.append(Candidate(contender, tuple(held_out_loss(r, shares) for r in mine), len(mine) < seeds))
     return found
+
+
+def held_out_loss(record: Record, shares: tuple[int, int] | None) -> float:
+    """Return the mean loss over all rows that the record's seed holds out; the last loss where there are none."""
+    if shares is None:
+        return record.choose_by
+    validation, test = shares
+    return (validation * record.choose_by + test * record.report) / (validation + test)
