@@ -15,7 +15,8 @@ from ..ops.tensor import Tensor
 from ..optim.wrappers import EMA
 from ..problems.base import Problem
 from .methods import DEFAULT_CONTENDERS, ON_FUNCTIONS, Method, all_methods, default_settings, minibatch_size
-from .options import OPTIONS, Scheduled, checked_options, factors
+from .options import OPTIONS, Scheduled, checked_options, core, factors
+from .searches import is_search
 
 __all__ = [
     "Contender", "UnknownName", "at_rates", "default_contenders", "distinct", "parse_contender", "rates", "shown", "unknown",
@@ -56,12 +57,28 @@ class Contender:
         shape = None if steps is None else factors(settings, steps)
         return made if shape is None else Scheduled(made, shape)
 
+    @property
+    def searches(self) -> bool:
+        """Whether its steps search along lines."""
+        return is_search(all_methods()[self.method].optimizer)
+
     def checked(self, problem: Problem) -> Contender:
         """Return the contender itself; its optimizer, made for the problem's parameters, raises what is wrong with it."""
         checked_options(dict(self.settings), self.method)
         optimizer = self.optimizer(problem.instance(np.random.default_rng(0)).parameters)
-        if factors(dict(self.settings), 1) is not None and any("lr" not in group for group in optimizer.param_groups):
+        if (
+            factors(dict(self.settings), 1) is not None
+            and not self.searches
+            and any("lr" not in group for group in optimizer.param_groups)
+        ):
             raise ArgumentError(f"{self.method}: schedule and warmup need a learning rate, and it has none.")
+        if is_search(core(optimizer)):
+            if self.batch != problem.rows or problem.random:
+                raise ArgumentError(
+                    f"{self.method}: it compares losses along a line, which needs all rows and no noise."
+                )
+            if taken := [key for key, _ in self.settings if key in OPTIONS]:
+                raise ArgumentError(f"{self.method}: it finds the length of each step by itself; leave {taken[0]} out.")
         return self
 
     def described(self, rows: int = 0, *, fixed: bool = True, digits: int = 6) -> str:

@@ -197,7 +197,7 @@ def _explained(result: Result, explain: bool | None, runner: Runner) -> dict[str
     config, problem = result.config, result.problem
     finite = [s.contender for s in result.summaries if math.isfinite(s.report)]
     first = [label for label in result.comparison.order if label in finite][:EXPLAINED]
-    contenders = [c for label in first for c in config.contenders if c.label == label]
+    contenders = [c for label in first for c in config.contenders if c.label == label and not c.searches]
     work = sum(config.budget.steps_for(problem.rows, c.batch) * max(1, c.batch) for c in contenders) * problem.dimension
     if explain is False or (explain is None and (work * 6 > CHEAP or problem.random)):
         return {}

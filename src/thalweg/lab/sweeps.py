@@ -262,6 +262,9 @@ def _plan(
     parameters = problem.instance(np.random.default_rng(0)).parameters
     for contender in contenders:
         optimizer = contender.optimizer(parameters)
+        if contender.searches:
+            why[contender.label] = "the method searches along lines"
+            continue
         if optimizer.draws:
             why[contender.label] = "the method draws random numbers"
             continue

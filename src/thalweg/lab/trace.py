@@ -11,6 +11,7 @@ from ..problems.base import Array
 from ..problems.function import FunctionProblem
 from .contender import Contender
 from .options import averaged
+from .searches import Evaluations, is_search
 
 __all__ = ["Path", "line", "trace"]
 
@@ -24,6 +25,9 @@ class Path:
     values: Array
 
 
+SEARCHED = 10**6  # evaluations that a step along a line may take
+
+
 def trace(problem: FunctionProblem, contender: Contender, start: tuple[float, ...], steps: int) -> Path:
     """Return the path of `steps` steps from `start`, in double precision."""
     if steps < 0:
@@ -32,10 +36,14 @@ def trace(problem: FunctionProblem, contender: Contender, start: tuple[float, ..
     point = instance.parameters[0]
     optimizer = contender.optimizer([point], steps)
     points = [instance.values()]
+    evaluations = Evaluations(instance, (), SEARCHED * steps)
     for _ in range(steps):
-        optimizer.zero_grad()
-        instance.loss().backward()
-        optimizer.step()
+        if is_search(optimizer):
+            optimizer.step(evaluations)
+        else:
+            optimizer.zero_grad()
+            instance.loss().backward()
+            optimizer.step()
         with averaged(optimizer):
             points.append(instance.values())
     visited = np.stack(points)

@@ -13,6 +13,7 @@ import numpy as np
 from ..problems.base import Array, Problem, tensor_of
 from .contender import Contender
 from .options import averaged
+from .searches import Evaluations, is_search, search
 from .splits import HeldOut, Parts
 
 __all__ = [
@@ -238,13 +239,18 @@ class Batches:
         return tuple([tensor_of(a[k : k + self.batch]) for a in self.shuffled])
 
 
-def advance(instance: Any, optimizer: Any, batches: Batches, steps: int) -> None:
-    """Take training steps."""
+def advance(instance: Any, optimizer: Any, batches: Batches, steps: int) -> int:
+    """Take training steps; return how many: of a search its evaluations, which may end before."""
+    if is_search(optimizer):
+        evaluations = Evaluations(instance, batches.next(), steps)
+        search(optimizer, evaluations)
+        return evaluations.count
     loss = instance.loss
     for _ in range(steps):
         optimizer.zero_grad()
         loss(*batches.next()).backward()
         optimizer.step()
+    return steps
 
 
 def run_trial(
@@ -259,6 +265,8 @@ def run_trial(
     total = budget.steps_for(problem.rows, contender.batch)
     optimizer = contender.optimizer(instance.parameters, whole or total)
     track = Track(problem, contender, seed, total)
+    if is_search(optimizer):
+        return _searched(problem, instance, optimizer, batches, track, evaluation_steps(total, 1, budget.points), parts)
     done, spent = 0, 0.0
     for step in evaluation_steps(total, track.per_epoch, budget.points):
         if step > done:
@@ -273,6 +281,25 @@ def run_trial(
         if track.over:
             break
     return track.finished(parts, point)
+
+
+def _searched(
+    problem: Problem, instance: Any, optimizer: Any, batches: Batches, track: Track, steps: list[int], parts: Parts | None
+) -> Record:  # fmt: skip
+    """Run a search; the loss after step t is that of the point which t evaluations had reached."""
+    began = perf_counter()
+    visited = search(optimizer, Evaluations(instance, batches.next(), steps[-1]))
+    each = (perf_counter() - began) / max(1, steps[-1])
+    k = 0
+    for step in steps:
+        while k + 1 < len(visited) and visited[k + 1][0] <= step:
+            k += 1
+        point = visited[k][1][None]
+        held = None if parts is None else float(parts.validation.held_out(point)[0][0])
+        track.note(step, float(problem.values(point)[0]), step * each, held)
+        if track.over:
+            break
+    return track.finished(parts, visited[k][1])
 
 
 def warm_up(problem: Problem, contender: Contender, entropy: int) -> None:
