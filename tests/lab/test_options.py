@@ -81,6 +81,7 @@ def test_an_averaged_run_is_judged_by_its_average():
     [
         (SPEC, ["adam:schedule=cosine,warmup=0.1", "adam:schedule=wsd,lr=0.05"]),
         (SPEC, ["momentum:schedule=linear,warmup=0.05,ema=0.9", "momentum:schedule=cosine,ema=0.9"]),
+        (SPEC, ["muon:lr=0.01", "muon:lr=0.02"]),  # without hidden matrices: AdamW alone
         (WIDE, ["adam:schedule=cosine,ema=0.8", "adam:schedule=wsd,ema=0.8,lr=0.02"]),
     ],
 )

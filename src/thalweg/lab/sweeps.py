@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ..errors import ArgumentError, CaptureError, ThalwegError
+from ..optim.partition import Partition
 from ..optim.wrappers import EMA
 from ..problems.base import Array, Instance, Problem, tensor_of
 from .contender import Contender
@@ -265,16 +266,16 @@ def _plan(
         if contender.searches:
             why[contender.label] = "the method searches along lines"
             continue
-        if optimizer.draws:
+        parts = _parts(optimizer)
+        if any(part.draws for part in parts):
             why[contender.label] = "the method draws random numbers"
             continue
-        if len(optimizer.param_groups) > 1:
+        if len(optimizer.param_groups) > 1:  # a part of which multiplies matrices, which is no faster side by side
             why[contender.label] = "the method has several groups of parameters"
             continue
         settings = {k: v for k, v in optimizer.param_groups[0].items() if k != "params"}
-        method = core(optimizer)
         options = dict(contender.settings).get("ema", 0.0), factors(dict(contender.settings), 1) is not None
-        key = (type(method), contender.batch, _structure(method, settings), options)
+        key = (type(parts[0]), contender.batch, _structure(parts[0], settings), options)
         group = groups.setdefault(key, _Group(key, scheduled=options[1]))
         group.contenders.append(contender)
         before = first.setdefault(key, settings)
@@ -542,11 +543,17 @@ class _Block:
 def _tensors(instance: Instance, optimizer: Any) -> list[Any]:
     """Return the parameters, and the optimizer's state before the first step, made if it is missing."""
     found: list[Any] = [*instance.parameters, *(optimizer.averages if isinstance(optimizer, EMA) else ())]
-    optimizer = core(optimizer)
-    for group in optimizer.param_groups:
-        settings = optimizer._settings(group)
-        for parameter in group["params"]:
-            state = optimizer._state_of(parameter, settings)
-            found += optimizer._made_room(parameter, state)
-            found += [state[key] for key in sorted(state)]
+    for part in _parts(optimizer):
+        for group in part.param_groups:
+            settings = part._settings(group)
+            for parameter in group["params"]:
+                state = part._state_of(parameter, settings)
+                found += part._made_room(parameter, state)
+                found += [state[key] for key in sorted(state)]
     return found
+
+
+def _parts(optimizer: Any) -> tuple[Any, ...]:
+    """Return the optimizers that step the parameters: one, or those of a partition."""
+    inner = core(optimizer)
+    return inner.optimizers if isinstance(inner, Partition) else (inner,)
