@@ -32,6 +32,8 @@ from ..lab.config import (
 from ..lab.contender import Contender, at_rates, default_contenders, distinct, parse_contender, rates
 from ..lab.environment import version
 from ..lab.race import Interrupted, run_race
+from ..lab.reading import possible
+from ..lab.schema import MOST_EPOCHS, MOST_SEED, MOST_SEEDS, MOST_STEPS, MOST_TRIALS, Wrong
 from ..lab.store import Store, new_folder
 from ..lab.suite import SUITES, common, run_suite
 from ..lab.trial import Budget
@@ -116,6 +118,8 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
         raise WrongCommand("--epochs counts passes over rows, and a function has none; use --steps.")
     if epochs is not None and not 0 < epochs < math.inf:
         raise WrongCommand(f"--epochs must be a number > 0, got {epochs:g}.")
+    if epochs is not None and epochs > MOST_EPOCHS:
+        raise WrongCommand(f"--epochs must be at most {MOST_EPOCHS:g}, got {epochs:g}.")
     if steps is None and epochs is None:
         return default_budget(problem.rows)
     return Budget(epochs, steps)
@@ -141,14 +145,24 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
 @click.option("--target", metavar="COLUMN", help="What to predict, of a CSV file (default: the last column).")
 @click.option("--start", metavar="X1,X2,…", help="Where every run on a function starts.")
 @click.option(
-    "--seeds", type=click.IntRange(1), default=DEFAULT_SEEDS, show_default=True, help="How many runs of each contender."
+    "--seeds",
+    type=click.IntRange(1, MOST_SEEDS),
+    default=DEFAULT_SEEDS,
+    show_default=True,
+    help="How many runs of each contender.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="What all starts and orders are derived from."
+    "--seed",
+    type=click.IntRange(0, MOST_SEED),
+    default=0,
+    show_default=True,
+    help="What all starts and orders are derived from.",
 )
 @click.option("--epochs", type=float, help=f"Passes over the rows (default {DEFAULT_EPOCHS}, more on small tables).")
 @click.option(
-    "--steps", type=click.IntRange(1), help=f"Steps instead of epochs (default {DEFAULT_STEPS} on a function)."
+    "--steps",
+    type=click.IntRange(1, MOST_STEPS),
+    help=f"Steps instead of epochs (default {DEFAULT_STEPS} on a function).",
 )
 @click.option("--batch", type=click.IntRange(1), help="Rows in a step of the minibatch methods.")
 @click.option("--goal", type=float, help="The loss to count steps to.")
@@ -167,7 +181,7 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
 )
 @click.option(
     "--trials",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST_TRIALS),
     default=DEFAULT_TRIALS,
     show_default=True,
     help="How many settings of each contender are tried before the result.",
@@ -365,7 +379,12 @@ def _config(
             rules["trials_each"] = len(rules["rates"])
         else:
             contenders = tuple(at_rates(contenders, rates(lr)))
-    return RaceConfig(spec, contenders, _budget(problem, epochs, steps), seeds, seed, goal, compiled, **rules)
+    config = RaceConfig(spec, contenders, _budget(problem, epochs, steps), seeds, seed, goal, compiled, **rules)
+    try:
+        possible(config)
+    except Wrong as wrong:
+        raise WrongCommand(f"--{wrong}.") from None
+    return config
 
 
 def _rules(trials: int, halving: bool, as_is: bool, validation: float, test: float, given: set[str]) -> dict[str, Any]:

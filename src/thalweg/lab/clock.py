@@ -39,8 +39,9 @@ def seconds_per_step(problem: Problem, contenders: Sequence[Contender], entropy:
             if spent[label] > SECONDS:
                 continue
             began = perf_counter()
-            advance(instance, optimizer, batches, STEPS)
+            taken = advance(instance, optimizer, batches, STEPS)
             seconds = perf_counter() - began
             spent[label] += seconds
-            best[label] = min(best.get(label, seconds), seconds)
-    return {label: seconds / STEPS for label, seconds in best.items()}
+            each = seconds / max(1, taken)
+            best[label] = min(best.get(label, each), each)
+    return best

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
-import tomllib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -43,6 +43,7 @@ DEFAULT_TUNING_SEEDS = 10  # from which each of them runs
 DEFAULT_HELD_OUT = 0.2  # share of the rows to choose by, and of those to report
 DEFAULT_EPOCHS = 10  # more on a small table, so that a minibatch method takes DEFAULT_STEPS
 DEFAULT_STEPS = 300
+MOST_WEIGHTS = 10**7
 
 
 def default_budget(rows: int) -> Budget:
@@ -126,6 +127,11 @@ def widths(model: str) -> tuple[int, ...]:
         found = ()
     if kind != "mlp" or not found or not all(1 <= w <= 100_000 for w in found):
         raise ArgumentError(f"--model: mlp:WIDTH,WIDTH,… with widths of hidden layers is required, got {model!r}.")
+    weights = sum(a * b for a, b in itertools.pairwise(found))
+    if weights > MOST_WEIGHTS:
+        raise ArgumentError(
+            f"--model: at most {MOST_WEIGHTS} weights between hidden layers are allowed, got {weights}."
+        )
     return found
 
 
@@ -248,51 +254,10 @@ class RaceConfig:
 
     @staticmethod
     def from_toml(path: Path) -> RaceConfig:
-        """Read what :meth:`to_toml` wrote."""
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-            problem = content["problem"]
-            start = tuple(problem["start"]) if "start" in problem else None
-            spec = ProblemSpec(
-                problem["kind"], problem["text"], problem.get("target"), start, problem.get("sha256"),
-                problem.get("noise"), problem.get("replacement", False), problem.get("model"),
-            )  # fmt: skip
-            contenders = tuple(
-                Contender(
-                    c["label"],
-                    c["method"],
-                    tuple(_settings(c["settings"]).items()),
-                    c["batch"],
-                    tuple(c.get("given", ())),
-                )
-                for c in content["contender"]
-            )
-            budget = Budget(content.get("epochs"), content.get("steps"))
-            return RaceConfig(
-                spec,
-                contenders,
-                budget,
-                content["seeds"],
-                content["seed"],
-                content.get("goal"),
-                content.get("compiled"),
-                content.get("trials", 0),
-                content.get("tuning_seeds", DEFAULT_TUNING_SEEDS),
-                content.get("halving", False),
-                tuple(content["rates"]) if "rates" in content else None,
-                content.get("validation", 0.0),
-                content.get("test", 0.0),
-            )
-        except OSError as error:
-            raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{path} is no TOML: {error}.") from None
-        except (KeyError, TypeError) as error:
-            raise DataError(f"{path} is no configuration of a race: {error} is missing or wrong.") from None
+        """Read what :meth:`to_toml` wrote; what is wrong with it is one sentence, with the line."""
+        from .reading import read_config  # which makes configurations
 
-
-def _settings(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return read_config(path)
 
 
 def _pairs(values: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from ..analysis.watch import Watched, watch
 from ..problems.base import Array, Problem, tensor_of
 from .contender import Contender
+from .options import core
 from .pictures import Picture, panels
 from .splits import HeldOut
 from .trial import Batches, Budget, streams
@@ -27,7 +28,8 @@ def explain_trial(
     init, order = streams(entropy, seed)
     problem = problem.at(seed).train if isinstance(problem, HeldOut) else problem
     instance = problem.instance(init)
-    optimizer = contender.optimizer(instance.parameters)
+    steps = budget.steps_for(problem.rows, contender.batch)
+    optimizer = contender.optimizer(instance.parameters, steps)
     batches = Batches(problem.arrays, contender.batch, order, problem.replacement)
     sample = _evenly(problem.arrays)
     own = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(seed, OWN_DRAWS)))
@@ -48,9 +50,9 @@ def explain_trial(
 
     return watch(
         step,
-        optimizer,
+        core(optimizer),
         lambda: instance.loss(*sample),
-        budget.steps_for(problem.rows, contender.batch),
+        steps,
         batches=drawn,
         batch=contender.batch,
         rows=problem.rows,

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import optim
 from ..problems.base import Problem
+from .searches import LineSearchGD, LineSearchLBFGS, NewtonCG
 
 __all__ = ["DEFAULT_CONTENDERS", "METHODS", "Method", "all_methods", "default_settings", "minibatch_size"]
 
@@ -50,6 +51,9 @@ METHODS: tuple[Method, ...] = (
     Method("yogi", optim.Yogi, "Adam whose second moment moves slowly (Zaheer et al. 2018)"),
 )
 OTHERS: tuple[Method, ...] = (
+    Method("linesearch", LineSearchGD, "gradient descent with a line search (Armijo 1966)", batch="full"),
+    Method("lbfgs", LineSearchLBFGS, "L-BFGS with a line search (Liu and Nocedal 1989)", batch="full"),
+    Method("newton", NewtonCG, "Newton's method by conjugate gradients, with a line search", batch="full"),
     Method("muon", optim.MuonAdamW, "Muon for hidden matrices, AdamW elsewhere (Jordan et al. 2024)"),
 )
 DEFAULT_CONTENDERS = tuple(method.name for method in METHODS)

@@ -126,10 +126,10 @@ def run_race(
         missing = [(c, s) for c, s in trials if (c.label, s) not in done]
         for record in runner.run(missing, trials, config.budget):
             store.keep(record)
-        if "seconds_per_step" not in manifest["clock"]:
+        contenders = [c for c, seed in trials if seed == 0 and not c.label.endswith(DEFAULT_MARK)]
+        if {c.label for c in contenders} - set(manifest["clock"].get("seconds_per_step", ())):
             runner.tell("measuring the time of a step")
             with one_thread():
-                contenders = [c for c, seed in trials if seed == 0 and not c.label.endswith(DEFAULT_MARK)]
                 manifest["clock"]["seconds_per_step"] = seconds_per_step(problem, contenders, config.entropy)
         return finish(store, problem, manifest, jobs > 1, pictures, tuned, runner, explain)
     except KeyboardInterrupt:
@@ -197,7 +197,7 @@ def _explained(result: Result, explain: bool | None, runner: Runner) -> dict[str
     config, problem = result.config, result.problem
     finite = [s.contender for s in result.summaries if math.isfinite(s.report)]
     first = [label for label in result.comparison.order if label in finite][:EXPLAINED]
-    contenders = [c for label in first for c in config.contenders if c.label == label]
+    contenders = [c for label in first for c in config.contenders if c.label == label and not c.searches]
     work = sum(config.budget.steps_for(problem.rows, c.batch) * max(1, c.batch) for c in contenders) * problem.dimension
     if explain is False or (explain is None and (work * 6 > CHEAP or problem.random)):
         return {}

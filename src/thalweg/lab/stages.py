@@ -155,7 +155,7 @@ def _round(runner: Runner, number: int, asked: dict[str, list[Contender]]) -> di
     store, config = runner.store, runner.config
     found: dict[str, list[Record]] = {}
     for label in asked:
-        kept = store.tuning(label, number)
+        kept = store.tuning(label, number, [c.label for c in asked[label]], _seeds(config))
         if kept is not None:
             found[label] = kept
             runner.counted(len(kept))

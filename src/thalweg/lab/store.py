@@ -16,14 +16,17 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
+import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ..errors import ArgumentError, DataError
+from . import schema
 from .config import RaceConfig
 from .contender import Contender
 from .statistics import steps_to
@@ -86,6 +89,7 @@ class Store:
     def keep(self, record: Record) -> None:
         """Keep a finished run."""
         path = self.path / "runs" / f"{record.contender}-{record.seed}.json"
+        path.parent.mkdir(exist_ok=True)
         write(path, json.dumps(record.to_json(), allow_nan=False) + "\n")
 
     def records(self, trials: Sequence[tuple[Contender, int]] | None = None) -> list[Record]:
@@ -94,7 +98,7 @@ class Store:
         for contender, seed in self.config.trials() if trials is None else trials:
             path = self.path / "runs" / f"{contender.label}-{seed}.json"
             if path.is_file():
-                found += _read(path, lambda data: [Record.from_json(data)])
+                found += _read(path, lambda data: [_record(data, {contender.label}, {seed})])  # noqa: B023
         return found
 
     def _tuning_path(self, label: str, number: int) -> Path:
@@ -111,21 +115,36 @@ class Store:
         ordered = sorted(records, key=lambda r: (r.contender, r.seed))
         write(path, json.dumps([r.to_json() for r in ordered], allow_nan=False) + "\n")
 
-    def tuning(self, label: str, number: int) -> list[Record] | None:
-        """Return the runs of a contender's round of tuning, or None if it is not finished."""
+    def tuning(self, label: str, number: int, asked: Sequence[str], seeds: Sequence[int]) -> list[Record] | None:
+        """Return the runs of a contender's round of tuning, or None if it is not finished.
+
+        They must be those that were asked for: every candidate, from every seed unless halving stops it.
+        """
         path = self._tuning_path(label, number)
-        return _read(path, lambda data: [Record.from_json(d) for d in data]) if path.is_file() else None
+        if not path.is_file():
+            return None
+
+        def form(data: Any) -> list[Record]:
+            found = [_record(each, set(asked), set(seeds)) for each in data]
+            ran = {(r.contender, r.seed) for r in found}
+            wanted = {
+                (candidate, seed) for candidate in asked for seed in (seeds[:1] if self.config.halving else seeds)
+            }
+            if len(ran) < len(found) or wanted - ran:
+                raise schema.Wrong((), "runs are missing, or are there twice")
+            return found
+
+        return _read(path, form)
 
     def manifest(self) -> dict[str, Any]:
-        """Return the manifest, empty if there is none."""
+        """Return the manifest; empty if there is none or it is damaged, since it is written anew from the other files."""
         path = self.path / "manifest.json"
-        if not path.is_file():
-            return {}
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            found = None
-        return found if isinstance(found, dict) else {}  # it is written anew from what the other files say
+            found = _loaded(path)
+            schema.check(found, schema.MANIFEST)
+        except (OSError, ValueError, RecursionError, schema.Wrong):
+            return {}
+        return dict(found)
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Write the manifest."""
@@ -156,12 +175,37 @@ class Store:
         write(self.path / "tuning-curves.csv", _table(head, curves))
 
 
+def _loaded(path: Path) -> Any:
+    def refused(name: str) -> Any:
+        raise ValueError(f"{name} is no number of JSON")
+
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refused)
+
+
 def _read(path: Path, form: Callable[[Any], list[Record]]) -> list[Record]:
     """Return the records in a file; what is wrong with it is one sentence."""
     try:
-        return form(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise DataError(f"{path} is damaged; delete it, and --resume runs it again.") from None
+        return form(_loaded(path))
+    except (OSError, ValueError, TypeError, RecursionError, schema.Wrong) as error:
+        why = str(error) if isinstance(error, schema.Wrong) else "no JSON of a run"
+        raise DataError(f"{path} is damaged ({why}); delete it, and --resume runs it again.") from None
+
+
+def _record(data: Any, labels: Container[str], seeds: Container[int]) -> Record:
+    """Return the record that a file holds, which must be of one of these contenders and seeds."""
+    schema.check(data, schema.RECORD)
+    record = Record.from_json(data)
+    steps = record.steps
+    if record.contender not in labels or record.seed not in seeds:
+        raise schema.Wrong((), f"a run of {record.contender}, seed {record.seed}, does not belong here")
+    columns = (record.epochs, record.seconds, record.losses, record.validations or steps)
+    if any(len(column) != len(steps) for column in columns):
+        raise schema.Wrong((), "steps, epochs, seconds and losses must be as many")
+    if steps[0] != 0 or any(a >= b for a, b in itertools.pairwise(steps)):
+        raise schema.Wrong(("steps",), "must ascend from 0")
+    if record.status == "done" and not all(map(math.isfinite, record.losses)):
+        raise schema.Wrong(("losses",), "must be finite in a run that has not diverged")
+    return record
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -19,8 +19,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ..errors import ArgumentError, CaptureError, ThalwegError
+from ..optim.partition import Partition
+from ..optim.wrappers import EMA
 from ..problems.base import Array, Instance, Problem, tensor_of
 from .contender import Contender
+from .options import core, factors
 from .splits import HeldOut
 from .trial import Budget, Record, Track, evaluation_steps, row_order, run_trial, streams, warm_up
 
@@ -92,6 +95,7 @@ class _Group:
     key: Any = None
     contenders: list[Contender] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    scheduled: bool = False  # whether the learning rate is another in each step
 
     @property
     def batch(self) -> int:
@@ -259,15 +263,20 @@ def _plan(
     parameters = problem.instance(np.random.default_rng(0)).parameters
     for contender in contenders:
         optimizer = contender.optimizer(parameters)
-        if optimizer.draws:
+        if contender.searches:
+            why[contender.label] = "the method searches along lines"
+            continue
+        parts = _parts(optimizer)
+        if any(part.draws for part in parts):
             why[contender.label] = "the method draws random numbers"
             continue
-        if len(optimizer.param_groups) > 1:
+        if len(optimizer.param_groups) > 1:  # a part of which multiplies matrices, which is no faster side by side
             why[contender.label] = "the method has several groups of parameters"
             continue
         settings = {k: v for k, v in optimizer.param_groups[0].items() if k != "params"}
-        key = (type(optimizer), contender.batch, _structure(optimizer, settings))
-        group = groups.setdefault(key, _Group(key))
+        options = dict(contender.settings).get("ema", 0.0), factors(dict(contender.settings), 1) is not None
+        key = (type(parts[0]), contender.batch, _structure(parts[0], settings), options)
+        group = groups.setdefault(key, _Group(key, scheduled=options[1]))
         group.contenders.append(contender)
         before = first.setdefault(key, settings)
         group.names.update(k for k, v in settings.items() if v != before[k])
@@ -325,6 +334,7 @@ class _Sweep:
         self.arrange(group, race, budget)
         self.instance, optimizer = self.begun(group.contenders[0], 2**31)
         self.tensors = _tensors(self.instance, optimizer)
+        self.shown = optimizer.averages if isinstance(optimizer, EMA) else self.instance.parameters
         self.step = self._compiled(optimizer)
 
     def arrange(self, group: _Group, race: Sequence[Trial], budget: Budget) -> None:
@@ -333,7 +343,8 @@ class _Sweep:
         By the race, not by what of it is missing: another form of the program, or other calls, may round otherwise.
         """
         self.points = budget.points
-        self.names = sorted((group.names | set(self.names)) - self.unused)
+        rate = {"lr"} if group.scheduled else set()
+        self.names = sorted((group.names | rate | set(self.names)) - self.unused)
         seeds = len({seed for _, seed in race})
         self.shared = len(group.contenders) >= LANES or seeds == 1
         together = min(self.size, len(group.contenders) * (1 if self.shared else seeds))
@@ -350,14 +361,14 @@ class _Sweep:
             from ..compiler import compile
         except ImportError:
             raise _CannotSweep("the compiler needs Numba, which is not installed") from None
-        instance, traced = self.instance, self.traced
+        instance, traced, shown = self.instance, self.traced, self.shown
         fixed = tuple(tensor_of(a) for a in self.problem.arrays) if self.whole else ()
 
         def step(*batch: Any) -> Any:
             optimizer.zero_grad()
             instance.loss(*(batch or fixed)).backward()
             optimizer.step()
-            return [p.detach().clone() for p in instance.parameters] if traced else None
+            return [p.detach().clone() for p in shown] if traced else None
 
         return compile(step)
 
@@ -375,7 +386,7 @@ class _Sweep:
             raise _CannotSweep(f"not compiled: {error}") from None
         if any(op.draws for op in self.step.program.operations):
             raise _CannotSweep("the loss draws random numbers")
-        expected = run_trial(self.problem, *trial, Budget(steps=steps), self.entropy).losses
+        expected = run_trial(self.problem, *trial, Budget(steps=steps), self.entropy, whole=self.total).losses
         n = min(len(found), len(expected))
         with np.errstate(all="ignore"):
             moved = np.abs(np.diff(expected)).max(initial=0.0)
@@ -446,6 +457,8 @@ class _Block:
         self.state: dict[Any, Any] = {t: np.stack([o[k] for o in own]) for k, t in enumerate(sweep.tensors)}
         settings = [optimizer.param_groups[0] for _, optimizer in runs]
         self.hyper = {name: np.array([s[name] for s in settings], np.float64) for name in sweep.names}
+        shapes = [factors(dict(contender.settings), sweep.total) for contender, _ in trials]
+        self.factors = np.stack([s for s in shapes if s is not None]) if shapes[0] is not None else None
         seeds = [trials[0][1]] if sweep.shared else [seed for _, seed in trials]
         self.orders = {} if sweep.whole else {seed: self._order(seed) for seed in sorted(set(seeds))}
         self.seeds = seeds
@@ -475,8 +488,11 @@ class _Block:
         sweep = self.sweep
         given: dict[str, Any] = {"steps": last - first} if sweep.whole else {"order": self._rows(first, last, size)}
         arrays = () if sweep.whole else sweep.problem.arrays
+        hyper = dict(self.hyper)
+        if self.factors is not None and "lr" in hyper:
+            hyper["lr"] = hyper["lr"][:, None] * self.factors[:, first:last]
         began = perf_counter()
-        found = sweep.step.sweep(*arrays, init=self.state, **given, **self.hyper)
+        found = sweep.step.sweep(*arrays, init=self.state, **given, **hyper)
         spent = perf_counter() - began
         self.state = {tensor: value.numpy() for tensor, value in found.states.items()}
         return found.outputs, spent
@@ -506,8 +522,7 @@ class _Block:
 
     def points(self) -> Array:
         """Return the parameters of each trial, as one row."""
-        parameters = self.sweep.instance.parameters
-        return np.concatenate([self.state[p].reshape(len(self.trials), -1) for p in parameters], 1)
+        return np.concatenate([self.state[p].reshape(len(self.trials), -1) for p in self.sweep.shown], 1)
 
     def _note(self, tracks: list[Track], steps: Array, points: Array, seconds: Array) -> None:
         """Put down the losses at points [trial, step, parameter] of the trials that go on."""
@@ -527,11 +542,18 @@ class _Block:
 
 def _tensors(instance: Instance, optimizer: Any) -> list[Any]:
     """Return the parameters, and the optimizer's state before the first step, made if it is missing."""
-    found: list[Any] = list(instance.parameters)
-    for group in optimizer.param_groups:
-        settings = optimizer._settings(group)
-        for parameter in group["params"]:
-            state = optimizer._state_of(parameter, settings)
-            found += optimizer._made_room(parameter, state)
-            found += [state[key] for key in sorted(state)]
+    found: list[Any] = [*instance.parameters, *(optimizer.averages if isinstance(optimizer, EMA) else ())]
+    for part in _parts(optimizer):
+        for group in part.param_groups:
+            settings = part._settings(group)
+            for parameter in group["params"]:
+                state = part._state_of(parameter, settings)
+                found += part._made_room(parameter, state)
+                found += [state[key] for key in sorted(state)]
     return found
+
+
+def _parts(optimizer: Any) -> tuple[Any, ...]:
+    """Return the optimizers that step the parameters: one, or those of a partition."""
+    inner = core(optimizer)
+    return inner.optimizers if isinstance(inner, Partition) else (inner,)

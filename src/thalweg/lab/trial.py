@@ -12,6 +12,8 @@ import numpy as np
 
 from ..problems.base import Array, Problem, tensor_of
 from .contender import Contender
+from .options import averaged
+from .searches import Evaluations, is_search, search
 from .splits import HeldOut, Parts
 
 __all__ = [
@@ -99,12 +101,14 @@ class Record:
         return self.seconds[-1] / max(1, self.steps[-1])
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data; losses without a finite value are None."""
+        """Return plain data; losses without a finite value are None, and held-out losses that there are not are left out."""
         data = dict(vars(self))
         for key in ("losses", "validations"):
             data[key] = [x if math.isfinite(x) else None for x in data[key]]
         for key in ("validation", "test"):
-            data[key] = _plain(data[key])
+            value = data.pop(key)
+            if value is not None:
+                data[key] = _plain(value)
         data["metrics"] = {key: _plain(value) for key, value in self.metrics.items()}
         return data
 
@@ -114,6 +118,9 @@ class Record:
         data = dict(data)
         for key in ("losses", "validations"):
             data[key] = [math.inf if x is None else x for x in data.get(key, ())]
+        for key in ("validation", "test"):
+            if key in data and data[key] is None:
+                data[key] = math.inf
         data["metrics"] = {k: math.nan if v is None else v for k, v in data.get("metrics", {}).items()}
         return Record(**data)
 
@@ -232,25 +239,34 @@ class Batches:
         return tuple([tensor_of(a[k : k + self.batch]) for a in self.shuffled])
 
 
-def advance(instance: Any, optimizer: Any, batches: Batches, steps: int) -> None:
-    """Take training steps."""
+def advance(instance: Any, optimizer: Any, batches: Batches, steps: int) -> int:
+    """Take training steps; return how many: of a search its evaluations, which may end before."""
+    if is_search(optimizer):
+        evaluations = Evaluations(instance, batches.next(), steps)
+        search(optimizer, evaluations)
+        return evaluations.count
     loss = instance.loss
     for _ in range(steps):
         optimizer.zero_grad()
         loss(*batches.next()).backward()
         optimizer.step()
+    return steps
 
 
-def run_trial(problem: Problem, contender: Contender, seed: int, budget: Budget, entropy: int) -> Record:
-    """Run one contender from one seed, step by step."""
+def run_trial(
+    problem: Problem, contender: Contender, seed: int, budget: Budget, entropy: int, *, whole: int | None = None
+) -> Record:
+    """Run one contender from one seed, step by step; its schedule takes `whole` steps, by default those of the run."""
     init, order = streams(entropy, seed)
     parts = problem.at(seed) if isinstance(problem, HeldOut) else None
     problem = problem if parts is None else parts.train
     instance = problem.instance(init)
-    optimizer = contender.optimizer(instance.parameters)
     batches = Batches(problem.arrays, contender.batch, order, problem.replacement)
     total = budget.steps_for(problem.rows, contender.batch)
+    optimizer = contender.optimizer(instance.parameters, whole or total)
     track = Track(problem, contender, seed, total)
+    if is_search(optimizer):
+        return _searched(problem, instance, optimizer, batches, track, evaluation_steps(total, 1, budget.points), parts)
     done, spent = 0, 0.0
     for step in evaluation_steps(total, track.per_epoch, budget.points):
         if step > done:
@@ -258,11 +274,32 @@ def run_trial(problem: Problem, contender: Contender, seed: int, budget: Budget,
             advance(instance, optimizer, batches, step - done)
             spent += perf_counter() - began
             done = step
-        held = None if parts is None else float(parts.validation.held_out(instance.values()[None])[0][0])
-        track.note(step, problem.value(instance), spent, held)
+        with averaged(optimizer):
+            point = instance.values()
+            held = None if parts is None else float(parts.validation.held_out(point[None])[0][0])
+            track.note(step, problem.value(instance), spent, held)
         if track.over:
             break
-    return track.finished(parts, instance.values())
+    return track.finished(parts, point)
+
+
+def _searched(
+    problem: Problem, instance: Any, optimizer: Any, batches: Batches, track: Track, steps: list[int], parts: Parts | None
+) -> Record:  # fmt: skip
+    """Run a search; the loss after step t is that of the point which t evaluations had reached."""
+    began = perf_counter()
+    visited = search(optimizer, Evaluations(instance, batches.next(), steps[-1]))
+    each = (perf_counter() - began) / max(1, steps[-1])
+    k = 0
+    for step in steps:
+        while k + 1 < len(visited) and visited[k + 1][0] <= step:
+            k += 1
+        point = visited[k][1][None]
+        held = None if parts is None else float(parts.validation.held_out(point)[0][0])
+        track.note(step, float(problem.values(point)[0]), step * each, held)
+        if track.over:
+            break
+    return track.finished(parts, visited[k][1])
 
 
 def warm_up(problem: Problem, contender: Contender, entropy: int) -> None:

@@ -190,7 +190,7 @@ class Tuner:
         return space
 
     def _around(self, best: Candidate, first: int, points: Array) -> list[Contender]:
-        settings = dict(best.contender.settings)
+        settings = {**all_methods()[self.contender.method].defaults(), **dict(best.contender.settings)}
         at = self.points.get(best.contender.label) or ()
         found = []
         for k, point in enumerate(points.tolist()):
