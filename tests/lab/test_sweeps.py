@@ -152,7 +152,7 @@ def test_what_cannot_be_swept_runs_alone_and_says_why(monkeypatch):
         branching, "function", lambda x: x.sum() if isinstance(x, np.ndarray) or x[0] > 0 else (x * x).sum()
     )
     (reason,) = how_it_ran(branching, "gd", compiled=True, steps=4).alone
-    assert reason.startswith("not captured: compile: bool was asked of a value")
+    assert reason.startswith("not captured: sweep: the function would run as written, since bool was asked of a value")
     monkeypatch.setitem(sys.modules, "thalweg.compiler", None)
     (reason,) = how_it_ran(problem, "gd", compiled=True, steps=4).alone
     assert reason == "the compiler needs Numba, which is not installed"
