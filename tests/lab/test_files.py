@@ -236,6 +236,50 @@ def test_a_held_out_loss_without_a_finite_value_is_not_read_as_one_that_there_is
         assert (again.choose_by, again.report) == (record.choose_by, record.report)
 
 
+def test_a_race_on_several_problems_that_was_stopped_goes_on_to_the_same(tmp_path, capsys, monkeypatch):
+    arguments = [
+        "race",
+        "valley",
+        "booth",
+        "-o",
+        "gd",
+        "-o",
+        "adam",
+        "--trials",
+        "2",
+        "--seeds",
+        "2",
+        "--steps",
+        "5",
+        *QUICK,
+    ]
+    assert run(capsys, *arguments, "--out", tmp_path / "whole")[0] == 0
+    keep = store.Store.keep
+
+    def stopped(self, record):
+        if self.path.name == "booth" and record.seed == 1:
+            raise KeyboardInterrupt
+        keep(self, record)
+
+    monkeypatch.setattr(store.Store, "keep", stopped)
+    status, said = run(capsys, *arguments, "--out", tmp_path / "cut")
+    assert status == 130
+    assert said[-1].endswith(f"thalweg race --resume {tmp_path / 'cut'} does the rest.")
+    monkeypatch.setattr(store.Store, "keep", keep)
+    assert run(capsys, "race", "--resume", tmp_path / "cut", *QUICK[:2])[0] == 0
+    both = [(tmp_path / name / "profiles.json").read_text() for name in ("whole", "cut")]
+    assert both[0] == both[1]
+    for text, words in (
+        ("{", "no JSON"),
+        ('{"problems": ["../whole"]}', "the name of a folder"),
+        ("[]", "must be a table"),
+    ):
+        (tmp_path / "cut" / "suite.json").write_text(text)
+        status, said = run(capsys, "race", "--resume", tmp_path / "cut", *QUICK[:2])
+        assert status == 2 or status == 1
+        assert words in said[0]
+
+
 def test_the_schema_knows_every_field_of_a_run():
     assert set(schema.RECORD.forms) == {field.name for field in dataclasses.fields(lab.Record)}
 
