@@ -236,6 +236,95 @@ def test_a_held_out_loss_without_a_finite_value_is_not_read_as_one_that_there_is
         assert (again.choose_by, again.report) == (record.choose_by, record.report)
 
 
+def test_a_race_on_several_problems_that_was_stopped_goes_on_to_the_same(tmp_path, capsys, monkeypatch):
+    arguments = [
+        "race",
+        "valley",
+        "booth",
+        "-o",
+        "gd",
+        "-o",
+        "adam",
+        "--trials",
+        "2",
+        "--seeds",
+        "2",
+        "--steps",
+        "5",
+        *QUICK,
+    ]
+    assert run(capsys, *arguments, "--out", tmp_path / "whole")[0] == 0
+    keep = store.Store.keep
+
+    def stopped(self, record):
+        if self.path.name == "booth" and record.seed == 1:
+            raise KeyboardInterrupt
+        keep(self, record)
+
+    monkeypatch.setattr(store.Store, "keep", stopped)
+    status, said = run(capsys, *arguments, "--out", tmp_path / "cut")
+    assert status == 130
+    assert said[-1].endswith(f"thalweg race --resume {tmp_path / 'cut'} does the rest.")
+    monkeypatch.setattr(store.Store, "keep", keep)
+    assert run(capsys, "race", "--resume", tmp_path / "cut", *QUICK[:2])[0] == 0
+    both = [(tmp_path / name / "profiles.json").read_text() for name in ("whole", "cut")]
+    assert both[0] == both[1]
+    for text, words in (
+        ("{", "no JSON"),
+        ('{"problems": ["../whole"]}', "the name of a folder"),
+        ("[]", "must be a table"),
+    ):
+        (tmp_path / "cut" / "suite.json").write_text(text)
+        status, said = run(capsys, "race", "--resume", tmp_path / "cut", *QUICK[:2])
+        assert status == 2 or status == 1
+        assert words in said[0]
+
+
+OLD = """# thalweg race FILE.toml runs this again
+
+seeds = 2
+seed = 3
+compiled = false
+goal = 0.3
+epochs = 2
+
+[problem]
+kind = "named"
+text = "diabetes"
+
+[[contender]]
+label = "gd-lr1"
+method = "gd"
+batch = 442
+[contender.settings]
+lr = 0.1
+
+[[contender]]
+label = "adam"
+method = "adam"
+batch = 10
+[contender.settings]
+lr = 0.01
+betas = [0.9, 0.999]
+"""
+OLD_RUN = {
+    "contender": "gd-lr1", "seed": 0, "status": "done", "steps": [0, 1, 2], "epochs": [0.0, 1.0, 2.0],
+    "seconds": [0.0, 0.1, 0.2], "losses": [0.5, 0.4, 0.35], "total_steps": 2, "gradients": 884, "sweep": 0, "alone": "",
+}  # fmt: skip
+
+
+def test_a_folder_of_an_earlier_version_is_read_and_gone_on_with(tmp_path, capsys):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "config.toml").write_text(OLD)
+    (tmp_path / "runs" / "gd-lr1-0.json").write_text(json.dumps(OLD_RUN))
+    (tmp_path / "manifest.json").write_text(json.dumps({"command": ["thalweg", "race"], "clock": {"jobs": 1}}))
+    old = store.Store.open(tmp_path)
+    assert old.config.trials_each == 0
+    assert [r.losses for r in old.records()] == [[0.5, 0.4, 0.35]]
+    assert run(capsys, "race", "--resume", tmp_path, *QUICK[:2])[0] == 0
+    assert [len(r.losses) > 1 for r in store.Store.open(tmp_path).records()] == [True] * 4
+
+
 def test_the_schema_knows_every_field_of_a_run():
     assert set(schema.RECORD.forms) == {field.name for field in dataclasses.fields(lab.Record)}
 

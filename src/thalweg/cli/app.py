@@ -35,7 +35,7 @@ from ..lab.race import Interrupted, run_race
 from ..lab.reading import possible
 from ..lab.schema import MOST_EPOCHS, MOST_SEED, MOST_SEEDS, MOST_STEPS, MOST_TRIALS, Wrong
 from ..lab.store import Store, new_folder
-from ..lab.suite import SUITES, common, run_suite
+from ..lab.suite import SUITES, common, is_suite, open_suite, run_suite
 from ..lab.trial import Budget
 from ..problems.base import Problem
 from .output import Progress, print_json, print_race, print_suite, race_data
@@ -266,12 +266,14 @@ def race(
                 )
                 own = dict(rules)
                 configs.append(_config(spec, optimizers, lr, epochs, steps, batch, seeds, seed, goal, compiled, own))
-            chosen = dict(zip([c.problem.slug for c in configs], common(configs), strict=True))
-            if len(chosen) < len(configs):
+            if len({c.problem for c in configs}) < len(configs):
                 raise WrongCommand("Each problem may be named once.")
+            chosen = dict(zip(_folders(configs), common(configs), strict=True))
             return _several(chosen, folder, jobs, pictures, explain, as_json)
         if resume is not None:
             _only(given, {"resume", "jobs", "explain", "pictures", "as_json"}, "--resume")
+            if is_suite(Path(resume)):
+                return _several(open_suite(Path(resume)), Path(resume), jobs, pictures, explain, as_json)
             store = Store.open(Path(resume))
             store.config.load()
         else:
@@ -313,6 +315,16 @@ def race(
     return 0
 
 
+def _folders(configs: list[RaceConfig]) -> list[str]:
+    """Return a name for the folder of each, numbered where several would have the same."""
+    names: list[str] = []
+    for config in configs:
+        slug = config.problem.slug
+        again = sum(name == slug or re.fullmatch(re.escape(slug) + r"-\d+", name) is not None for name in names)
+        names.append(f"{slug}-{again + 1}" if again else slug)
+    return names
+
+
 def _several(
     configs: dict[str, RaceConfig], folder: Path, jobs: int, pictures: bool, explain: bool | None, as_json: bool
 ) -> int:
@@ -326,7 +338,7 @@ def _several(
     except Interrupted as stop:
         print(
             f"thalweg: stopped after {stop.done} of {stop.total} runs on {stop.path.name}; what was done is kept in {folder}/, "
-            f"and thalweg race --resume {stop.path} goes on with that one.",
+            f"and thalweg race --resume {folder} does the rest.",
             file=sys.stderr,
         )
         return 130

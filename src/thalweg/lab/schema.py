@@ -23,6 +23,7 @@ __all__ = [
     "MOST_STEPS",
     "MOST_TRIALS",
     "RECORD",
+    "SUITE",
     "Form",
     "Table",
     "Wrong",
@@ -218,6 +219,13 @@ MANIFEST = Table(  # what is read again; the rest is written anew
     },
     others=_ANY,
 )
+
+
+_FOLDER = Form(
+    "the name of a folder within this one",
+    lambda v: isinstance(v, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}", v) is not None,
+)
+SUITE = Table({"problems": Listed(_FOLDER, 1)}, frozenset({"problems"}))
 
 
 def _hexadecimal(text: str) -> bool:

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DataError
+from . import schema
 from .config import RaceConfig
 from .profiles import Profiles, performance_profiles
 from .race import Result, run_race
@@ -17,7 +18,9 @@ from .stages import Progress
 from .store import Store, write
 from .sweeps import Note
 
-__all__ = ["SUITES", "SuiteResult", "common", "run_suite"]
+__all__ = ["SUITES", "SuiteResult", "common", "is_suite", "open_suite", "run_suite"]
+
+LIST = "suite.json"
 
 SUITES = {
     "tables": ("diabetes", "regression", "breast_cancer", "wine", "iris", "digits"),
@@ -75,6 +78,25 @@ def common(configs: Sequence[RaceConfig]) -> list[RaceConfig]:
     return [replace(c, contenders=tuple(k for k in c.contenders if k.label in shared)) for c in configs]
 
 
+def is_suite(folder: Path) -> bool:
+    """Return whether a race on several problems was begun in a folder."""
+    return (folder / LIST).is_file()
+
+
+def open_suite(folder: Path) -> dict[str, RaceConfig]:
+    """Return the configurations of a race on several problems that was begun, by the names of their folders."""
+    path = folder / LIST
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        schema.check(found, schema.SUITE)
+    except (OSError, ValueError, RecursionError, schema.Wrong) as error:
+        why = str(error) if isinstance(error, schema.Wrong) else "no JSON"
+        raise DataError(
+            f'{path} is damaged ({why}); it lists the folders: {{"problems": ["wine", "digits"]}}.'
+        ) from None
+    return {name: Store.open(folder / name).config for name in found["problems"]}
+
+
 def run_suite(
     configs: Mapping[str, RaceConfig],
     folder: Path,
@@ -89,9 +111,12 @@ def run_suite(
 ) -> SuiteResult:
     """Race on each problem in a folder of its own within `folder`; a race that is there already goes on."""
     results = {}
+    stores = {}
     for name, config in configs.items():
         path = folder / name
-        store = Store.open(path) if (path / "config.toml").is_file() else Store.create(path, config)
+        stores[name] = Store.open(path) if (path / "config.toml").is_file() else Store.create(path, config)
+    write(folder / LIST, json.dumps({"problems": list(configs)}) + "\n")
+    for name, store in stores.items():
         if note is not None:
             note(f"racing on {name}")
         results[name] = run_race(
