@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import functools
 import linecache
+import os
 import sysconfig
 from pathlib import Path
 from types import CodeType
@@ -16,9 +17,12 @@ __all__ = ["DYNAMIC", "globals_of", "is_library", "is_pure", "line_of", "names_o
 
 #: names with which code reaches attributes that it does not name
 DYNAMIC = frozenset({"getattr", "setattr", "delattr", "vars", "__dict__", "__getattribute__", "__getattr__", "dir"})
+_PACKAGES = Path(np.__file__).resolve().parent.parent
 _LIBRARY = (
     str(Path(__file__).resolve().parent.parent),
-    str(Path(np.__file__).resolve().parent),
+    *(
+        str(_PACKAGES / name) + os.sep for name in ("numpy", "scipy", "numba", "llvmlite")
+    ),  # which kernels are made with
     "<frozen importlib",
     "<__array_function__",
 )
@@ -67,7 +71,7 @@ def globals_of(code: CodeType) -> tuple[str, ...]:
 
 @functools.lru_cache(4096)
 def is_library(file: str) -> bool:
-    """Return whether a file belongs to this library or to NumPy, whose code is known."""
+    """Return whether a file belongs to this library, to NumPy or SciPy, whose code is known, or to what compiles kernels."""
     return file.startswith(_LIBRARY) or file.startswith(_PURE_FILES)
 
 
