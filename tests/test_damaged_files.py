@@ -1,7 +1,5 @@
 """Damaged checkpoints: whatever the bytes, reading gives a state or a DataError."""
 
-# ruff: noqa: RUF005
-
 from __future__ import annotations
 
 import io
