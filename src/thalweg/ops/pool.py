@@ -114,11 +114,17 @@ def _max_pooled(x: Any, plan: arrays.Plan, primitive: Primitive, batched: bool, 
     return out, at if batched else at.squeeze(0)
 
 
+class _NotMade(DTypeError, NotImplementedError):
+    """An element type without the operation: PyTorch raises NotImplementedError."""
+
+
 def _max_pool(
     input: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, indices: bool, k: int
 ) -> Any:
     who = f"max_pool{k}d"
     x, batched = _prepared(input, k, who)
+    if x._data.dtype.kind == "b":
+        raise _NotMade(f"{who}: numbers are required, got {x.dtype}.")
     plan = _plan(x._data.shape[2:], kernel, stride, padding, dilation, ceil, who)
     return _max_pooled(x, plan, _max_pool3d if k == 3 else _max_pool2d, batched, indices)
 
@@ -311,6 +317,8 @@ def adaptive_avg_pool3d(input: Any, output_size: Any) -> Tensor:
 
 def _lp_pool(input: Any, norm_type: float, kernel: Any, stride: Any, ceil: bool, k: int) -> Any:
     x: Any = as_tensor(input)
+    if norm_type == float("inf"):  # the limit
+        return _max_pool(x.abs(), kernel, stride, 0, 1, ceil, False, k)
     n = 1
     for w in per_dim(kernel, k, "kernel_size", f"lp_pool{k}d"):
         n *= w
