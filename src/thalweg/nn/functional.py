@@ -37,6 +37,7 @@ from ..ops.pool import *
 from ..ops.resize import *
 from ..ops.similarity import *
 from ..ops.softmax import *
+from ..ops.unpool import *
 from ..ops.windows import *
 
 if TYPE_CHECKING:
