@@ -26,7 +26,7 @@ FAMILIES = {
     "in-place": ("In place", ["ops.inplace", "ops.inplace_pointwise", "ops.inplace_shapes"]),
     "functional": (
         "nn.functional",
-        ["ops.dense", "ops.conv", "ops.pool", "ops.padding", "ops.windows", "ops.resize", "ops.norms", "ops.dropout",
+        ["ops.dense", "ops.conv", "ops.pool", "ops.unpool", "ops.fractional", "ops.padding", "ops.windows", "ops.resize", "ops.norms", "ops.dropout",
          "ops.embedding", "ops.similarity", "ops.losses", "ops.nll", "ops.likelihoods", "ops.margins"],
     ),
     "autograd": (

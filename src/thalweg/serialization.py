@@ -73,8 +73,11 @@ def flatten_state(state: Any, who: str = "save_state") -> tuple[dict[str, Any], 
     return tensors, json.dumps(walk(state, ""))
 
 
-def unflatten_state(tensors: Mapping[str, Any], rest: str, make: Any = None) -> Any:
-    """Put a tree together again; `make` turns arrays into tensors (of ours, if None)."""
+def unflatten_state(tensors: Mapping[str, Any], rest: str, make: Any = None, who: str = "load_state") -> Any:
+    """Put a tree together again; `make` turns arrays into tensors (of ours, if None).
+
+    Whatever is damaged in it is a DataError: the file says what it holds, and may say anything.
+    """
     wrap = make or _tensor
 
     def build(node: dict[str, Any]) -> Any:
@@ -85,9 +88,16 @@ def unflatten_state(tensors: Mapping[str, Any], rest: str, make: Any = None) -> 
         if kind in ("list", "tuple"):
             parts = [build(v) for v in value]
             return tuple(parts) if kind == "tuple" else parts
-        return wrap(tensors[value]) if kind == "tensor" else value
+        if kind == "tensor":
+            return wrap(tensors[value])
+        if kind != "value" or isinstance(value, (dict, list)):
+            raise ValueError(f"{kind!r} is no kind of entry")
+        return value
 
-    return build(json.loads(rest))
+    try:
+        return build(json.loads(rest))
+    except Exception as error:
+        raise DataError(f"{who}: the file's description of its state is damaged: {error!r}.") from error
 
 
 def _tensor(array: Any) -> Any:
@@ -159,12 +169,23 @@ def load(f: Place, map_location: Any = None, *, weights_only: bool = True, mmap:
                 "write it from PyTorch with safetensors.torch.save_file."
             ) from None
         raise DataError(f"load: {name} is no readable safetensors file: {error}.") from error
-    rest = _metadata(data).get(KEY)
-    return {k: _tensor(v) for k, v in tensors.items()} if rest is None else unflatten_state(tensors, rest)
+    rest = metadata(data, "load").get(KEY)
+    return as_tensors(tensors, "load") if rest is None else unflatten_state(tensors, rest, None, "load")
 
 
-def _metadata(data: bytes) -> dict[str, str]:
+def as_tensors(arrays: Mapping[str, Any], who: str) -> dict[str, Any]:
+    """Return the arrays of a file as tensors; types that the library lacks are a DataError."""
+    try:
+        return {name: _tensor(array) for name, array in arrays.items()}
+    except Exception as error:
+        raise DataError(f"{who}: the file holds what cannot be a tensor: {error}") from error
+
+
+def metadata(data: bytes, who: str) -> dict[str, str]:
     """Return the metadata of a safetensors file: its header is JSON behind its own length in eight bytes."""
-    length = int.from_bytes(data[:8], "little")
-    found: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
+    try:
+        length = int.from_bytes(data[:8], "little")
+        found: dict[str, str] = dict(json.loads(data[8 : 8 + length]).get("__metadata__") or {})
+    except Exception as error:
+        raise DataError(f"{who}: the file's header is damaged: {error!r}.") from error
     return found

@@ -14,6 +14,7 @@ from ..ops.conv import *
 from ..ops.dense import *
 from ..ops.dropout import *
 from ..ops.embedding import *
+from ..ops.fractional import *
 from ..ops.inplace_pointwise import celu_ as celu_
 from ..ops.inplace_pointwise import elu_ as elu_
 from ..ops.inplace_pointwise import hardtanh_ as hardtanh_
@@ -36,6 +37,7 @@ from ..ops.pool import *
 from ..ops.resize import *
 from ..ops.similarity import *
 from ..ops.softmax import *
+from ..ops.unpool import *
 from ..ops.windows import *
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import dtype as _dtype
 from ..core.tensor import TensorBase
 from ..errors import DataError, DTypeError, MissingExtra
+from ..serialization import as_tensors
 
 __all__ = ["load", "save"]
 
@@ -55,4 +55,4 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise
     except Exception as error:
         raise DataError(f"nn.load: {os.fspath(path)} is no readable safetensors file: {error}.") from error
-    return {name: TensorBase._wrap(_dtype.accepted(array)) for name, array in arrays.items()}
+    return as_tensors(arrays, "nn.load")

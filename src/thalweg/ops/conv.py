@@ -126,7 +126,7 @@ def _convolved(
         x, padding = _named_padding(x, w, padding, stride, dilation, k, who)
     settings = _settings(stride, padding, dilation, groups, k, who)
     sizes, shape = x._data.shape, w._data.shape
-    if sizes[1] != shape[1] * groups or shape[0] % groups:
+    if sizes[1] != shape[1] * groups or shape[0] % groups or shape[0] == 0:
         raise ShapeError(
             f"{who}: with groups {groups} and a weight {shape}, {shape[1] * groups} input channels are required, "
             f"and output channels divisible by groups, got an input {sizes}."

@@ -125,6 +125,13 @@ def ufunc_call(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
             f"np.{name}: a result computed from tensors cannot be written into an array, which has no history; write "
             "a = a + t instead of a += t, or use t.detach().numpy()."
         )
+    reduction = _REDUCTIONS.get((ufunc, method))
+    if reduction is not None:
+        named = {key: value for key, value in kwargs.items() if value is not None or key == "axis"}
+        return reduction(*inputs, **({"axis": 0} | named if len(inputs) == 1 else named))
+    if method == "outer" and ufunc in _UFUNCS and not kwargs:
+        a, b = (as_tensor(np.asarray(x)) if not isinstance(x, TensorBase) else x for x in inputs)
+        return _UFUNCS[ufunc](shape.reshape(a, (*a.shape, *(1,) * b.ndim)), b)
     if method != "__call__" or any(value is not None for value in kwargs.values()):
         what = f"np.{name}.{method}" if method != "__call__" else f"np.{name} with {', '.join(sorted(kwargs))}"
         raise DTypeError(f"{what}: not available for tensors; use the function of the library, or t.detach().numpy().")
@@ -255,6 +262,10 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.where: _where,
     np.clip: _clip,
     np.round: lambda x, decimals=0: rounding.round(x, decimals=decimals),
+    np.around: lambda x, decimals=0: rounding.round(x, decimals=decimals),
+    np.fix: lambda x: rounding.trunc(x),
+    np.percentile: lambda x, q, axis=None, keepdims=False: _quantile(x, given(np.asarray(q) / 100), axis, keepdims),
+    np.empty_like: lambda x, dtype=None: create.empty_like(x, dtype=dtype),
     np.nan_to_num: lambda x, nan=0.0, posinf=None, neginf=None: rounding.nan_to_num(x, nan, posinf, neginf),
     np.sinc: lambda x: pointwise.sinc(x),
     np.isclose: lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: logic.isclose(
@@ -291,6 +302,23 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     **SHAPES,
     **ALGEBRA,
 }
+_REDUCTIONS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {
+    (np.add, "reduce"): _sum,
+    (np.multiply, "reduce"): _prod,
+    (np.maximum, "reduce"): _max,
+    (np.minimum, "reduce"): _min,
+    (np.logical_and, "reduce"): lambda x, axis=None, keepdims=False: reduce.all(x, axis, keepdims),
+    (np.logical_or, "reduce"): lambda x, axis=None, keepdims=False: reduce.any(x, axis, keepdims),
+    (np.add, "accumulate"): _cumsum,
+    (np.multiply, "accumulate"): _cumprod,
+}
+# Results without a derivative: places, truth values, types, text. They are computed on the values of any tensor.
+_NO_DERIVATIVE = {
+    np.nonzero, np.argwhere, np.flatnonzero, np.searchsorted, np.digitize, np.argpartition, np.lexsort, np.nanargmax,
+    np.nanargmin, np.bincount, np.tril_indices_from, np.triu_indices_from, np.diag_indices_from,
+    np.iscomplexobj, np.iscomplex, np.isreal, np.isrealobj, np.array_equiv, np.result_type, np.can_cast, np.array_str,
+    np.array_repr, np.array2string, np.may_share_memory, np.shares_memory, np.isin,
+}  # fmt: skip
 _FIRST = ("a", "x", "arr", "m", "ary", "A", "array", "arrays", "tup")
 
 
@@ -301,7 +329,7 @@ def function_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         raise DTypeError(f"{name}: a result computed from tensors cannot be written into an array; leave out= out.")
     ours = _FUNCTIONS.get(function)
     if ours is None:
-        return _on_values(function, name, args, kwargs)
+        return _on_values(function, name, args, kwargs, free=function in _NO_DERIVATIVE)
     given = {key: value for key, value in kwargs.items() if key != "out"}
     if not args:
         first = next((key for key in _FIRST if key in given), None)
@@ -318,12 +346,12 @@ def _value(x: Any) -> Any:
     return x._data if isinstance(x, TensorBase) else x
 
 
-def _on_values(function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Compute on the values of tensors, none of which may require grad."""
+def _on_values(function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], free: bool = False) -> Any:
+    """Compute on the values of tensors, none of which may require grad unless the result is `free` of derivatives."""
 
     def plain(x: Any) -> Any:
         if isinstance(x, TensorBase):
-            if x.requires_grad:
+            if x.requires_grad and not free:
                 raise GraphError(f"{name}: no derivative is known for it here; use t.detach() if none is needed.")
             x._told(name)
             return x._data

@@ -90,14 +90,13 @@ def _pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: An
 def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     """Return the differences that NumPy returns: they are linear in `f`, each a product with a fixed matrix."""
     x = given(f)
-    given_axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, (int, np.integer)) else axis
-    axes = [int(k) % x.ndim for k in given_axes]
-    steps = varargs if len(varargs) > 1 else (varargs or (1.0,)) * len(axes)
+    axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, (int, np.integer)) else axis
+    dims: list[int] = [int(k) % x.ndim for k in axes]
+    steps = varargs if len(varargs) > 1 else (varargs or (1.0,)) * len(dims)
     found = []
-    for k, step in zip(axes, steps, strict=True):
+    for k, step in zip(dims, steps, strict=True):
         where = (step,) if np.ndim(step) else (float(step),)
-        eye: Any = np.eye(x.shape[k])
-        matrix: Any = np.gradient(eye, *where, axis=0, edge_order=edge_order)  # type: ignore[call-overload]  # NumPy allows 1 and 2
+        matrix: Any = np.gradient(np.eye(x.shape[k]), *where, axis=0, edge_order=edge_order)  # type: ignore[call-overload]
         turned = shape.swapaxes(x, k, -1)
         product: Any = turned @ TensorBase._wrap(matrix.T.astype(x._data.dtype))  # type: ignore[operator]
         found.append(shape.swapaxes(product, k, -1))

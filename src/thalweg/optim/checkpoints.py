@@ -6,7 +6,7 @@ from os import PathLike
 from typing import Any
 
 from ..errors import DataError
-from ..serialization import KEY, flatten_state, library, unflatten_state
+from ..serialization import KEY, flatten_state, library, metadata, unflatten_state
 
 __all__ = ["load_state", "save_state"]
 
@@ -22,9 +22,14 @@ def load_state(path: str | PathLike[str], make: Any = None) -> Any:
 
     For PyTorch: ``torch_optimizer.load_state_dict(load_state(path, make=torch.from_numpy))``.
     """
-    with library("load_state").safe_open(path, framework="np") as file:
-        metadata = file.metadata() or {}
-        if KEY not in metadata:
-            raise DataError(f"load_state: {path} is no state dict written by save_state.")
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no mapping)
-    return unflatten_state(tensors, metadata[KEY], make)
+    found = library("load_state")
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        tensors = found.load(data)
+    except Exception as error:
+        raise DataError(f"load_state: {path} is no readable safetensors file: {error}.") from error
+    described = metadata(data, "load_state")
+    if KEY not in described:
+        raise DataError(f"load_state: {path} is no state dict written by save_state.")
+    return unflatten_state(tensors, described[KEY], make)

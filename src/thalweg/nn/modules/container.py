@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -361,6 +362,8 @@ class ParameterDict(Module):
     def update(self, parameters: Any) -> None:
         """Add parameters from a mapping or from pairs."""
         pairs = parameters.items() if isinstance(parameters, (Mapping, ParameterDict)) else parameters
+        if isinstance(parameters, Mapping) and not isinstance(parameters, OrderedDict):
+            pairs = sorted(pairs)  # PyTorch's order of plain dictionaries
         for key, value in pairs:
             self[key] = value
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...errors import ArgumentError
 from .. import functional as F
 from .module import Module
 
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "LPPool1d", "LPPool2d", "LPPool3d", "MaxPool1d",
+    "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "FractionalMaxPool2d", "FractionalMaxPool3d", "LPPool1d", "LPPool2d", "LPPool3d", "MaxPool1d",
     "MaxPool2d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d",
 ]  # fmt: skip
 
@@ -213,6 +214,50 @@ class LPPool3d(_LPPoolNd):
 
     def forward(self, input: Any) -> Any:
         return F.lp_pool3d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+
+
+class _FractionalNd(Module):
+    """The settings of a fractional max pooling."""
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Any = None,
+    ) -> None:
+        super().__init__()
+        if (output_size is None) == (output_ratio is None):
+            raise ArgumentError(f"{type(self).__name__}: either output_size or output_ratio is required, and not both.")
+        self.kernel_size = kernel_size
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = output_size
+        self.output_ratio = output_ratio
+        if output_ratio is not None:
+            ratios = output_ratio if isinstance(output_ratio, (tuple, list)) else (output_ratio,)
+            if not all(0 < r < 1 for r in ratios):
+                raise ArgumentError(
+                    f"{type(self).__name__}: output_ratio must lie between 0 and 1, got {output_ratio}."
+                )
+
+    def _settings(self) -> tuple[Any, ...]:
+        return self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples
+
+
+class FractionalMaxPool2d(_FractionalNd):
+    """Largest element of windows of [N, C, H, W] at drawn places."""
+
+    def forward(self, input: Any) -> Any:
+        return F.fractional_max_pool2d(input, *self._settings())
+
+
+class FractionalMaxPool3d(_FractionalNd):
+    """Largest element of windows of [N, C, D, H, W] at drawn places."""
+
+    def forward(self, input: Any) -> Any:
+        return F.fractional_max_pool3d(input, *self._settings())
 
 
 class _AdaptiveNd(Module):
