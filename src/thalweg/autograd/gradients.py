@@ -95,7 +95,10 @@ def grad(
         del seeds
         found = engine.backward_pass(pairs, wanted, create_graph, keep)
     if materialize_grads:
-        return tuple(zeros_like(x.detach()) if g is None else g for g, x in zip(found, wanted, strict=True))
+        return tuple(
+            zeros_like(x.detach()).requires_grad_(create_graph) if g is None else g
+            for g, x in zip(found, wanted, strict=True)
+        )
     if not allow_unused:
         for k, g in enumerate(found):
             if g is None:
