@@ -10,11 +10,13 @@ import pytest
 
 import thalweg as tw
 
-PAGE = Path(__file__).parents[2] / "docs" / "autograd.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "autograd.md"
 
 
-def test_examples() -> None:
-    assert doctest.testfile(str(PAGE), module_relative=False).failed == 0
+@pytest.mark.parametrize("page", ["autograd.md", "hooks.md"])
+def test_examples(page: str) -> None:
+    assert doctest.testfile(str(DOCS / page), module_relative=False).failed == 0
 
 
 def _zeros(x: Any) -> Any:
