@@ -26,6 +26,7 @@ from .core.tensor import TensorBase
 from .errors import ArgumentError, DTypeError, GraphError, ShapeError
 from .ops.create import zeros_like
 from .ops.join import stack
+from .ops.random import Slices
 
 __all__ = [
     "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize",
@@ -63,8 +64,8 @@ class Pullback:
         return shown
 
     def outlives(self, tensors: list[Any]) -> bool:
-        """Return whether `tensors` can be differentiated with respect to more than our own stand-ins."""
-        if not self.modes.grad:
+        """Return whether `tensors` can be differentiated, here, with respect to more than our own stand-ins."""
+        if not (self.modes.grad and current().enabled):
             return False
         seen: set[BaseNode] = set()
         todo = [t._fresh_node() for t in tensors if isinstance(t, TensorBase)]
@@ -82,11 +83,12 @@ class Pullback:
         """Return a result as the caller may see it: cut off, if nothing is behind it but our stand-ins."""
         if not isinstance(x, TensorBase) or not x.requires_grad or self.outlives([x]):
             return x
-        enter(self.modes.with_grad(False))
+        modes = current()  # a pullback may be called in other modes than it was made in
+        enter(modes.with_grad(False))
         try:
             plain: TensorBase = ALIAS.bind((x,))
         finally:
-            enter(self.modes)
+            enter(modes)
         plain._version_list = x._version_list
         return plain
 
@@ -379,6 +381,9 @@ def jacfwd(
 ) -> Callable[..., Any]:
     """The Jacobian of `func`, column by column in forward mode; the same result as :func:`jacrev`.
 
+    The function is evaluated once per column; what a draw of random numbers in it means is said by `randomness`, as
+    in :func:`vmap`.
+
     >>> import thalweg as tw
     >>> tw.func.jacfwd(lambda x: x * x)(tw.tensor([1.0, 2.0]))
     tensor([[2., 0.],
@@ -387,6 +392,7 @@ def jacfwd(
 
     @functools.wraps(func)
     def transformed(*args: Any, **kwargs: Any) -> Any:
+        slices = Slices("jacfwd", randomness)
         at = _places(argnums, len(args), "jacfwd")
         chosen = tuple(args[k] for k in at)
         inputs = [_checked(x, "jacfwd") for x in leaves_of(chosen)]
@@ -406,7 +412,8 @@ def jacfwd(
             columns.append([])
             for k in range(x._data.size):
                 direction = unflatten(chosen, [*still[:j], _unit(x, k), *still[j + 1 :]])
-                result, moved, aux = jvp(of_chosen, chosen, direction, has_aux=True)
+                with slices.one():
+                    result, moved, aux = jvp(of_chosen, chosen, direction, has_aux=True)
                 columns[-1].append(_outputs(moved, "jacfwd"))
         if result is None:
             result, aux = of_chosen(*chosen)
@@ -451,7 +458,8 @@ def vmap(
     """The function applied to every slice of its arguments along `in_dims`, results stacked along `out_dims`.
 
     It loops over the slices and stacks: right for every function and differentiable, but not faster than a loop.
-    None in `in_dims` hands the argument whole to every call.
+    None in `in_dims` hands the argument whole to every call. Random numbers are refused in the function
+    (`randomness` "error"), the "same" for every slice, or "different".
 
     >>> import thalweg as tw
     >>> tw.func.vmap(lambda x, y: (x * y).sum(), in_dims=(0, None))(tw.eye(2), tw.tensor([3.0, 4.0]))
@@ -460,6 +468,7 @@ def vmap(
 
     @functools.wraps(func)
     def transformed(*args: Any, **kwargs: Any) -> Any:
+        slices = Slices("vmap", randomness)
         leaves = leaves_of(args)
         dims = _spread_dims(in_dims, args)
         sizes = set()
@@ -477,7 +486,8 @@ def vmap(
         results = []
         for k in range(n):
             picked = [x if d is None else _row(x, d, k) for x, d in zip(leaves, dims, strict=True)]
-            results.append(func(*unflatten(args, picked), **kwargs))
+            with slices.one():
+                results.append(func(*unflatten(args, picked), **kwargs))
         columns = list(zip(*(_outputs(r, "vmap") for r in results), strict=True))
         ends = _spread_dims(out_dims, results[0])
         return unflatten(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -94,7 +95,7 @@ class FunctionCtx(BaseNode):
             if g is None and form is not None and self.materialize:
                 g = np.zeros(*form)
             grads.append(g if g is None or isinstance(g, TensorBase) else TensorBase._wrap(np.asarray(g)))
-        found = self.function.backward(self, *grads)
+        found = self.function._pullback()(self, *grads)
         if not walk.keep:
             self._saved = None if self._saved else self._saved
         parts = list(found) if isinstance(found, (tuple, list)) else [found]
@@ -205,17 +206,43 @@ class Function:
 
     @staticmethod
     def jvp(ctx: FunctionCtx, *grad_inputs: Any) -> Any:
-        """Return one tangent, or None, per output; an argument without tangent gives None."""
+        """Return one tangent, or None, per output.
+
+        A floating-point argument without tangent gives zeros (None after ``set_materialize_grads(False)``), any other
+        None.
+        """
         raise _NotDefined("Function: a static method jvp(ctx, *tangents) is required for forward mode.")
 
     @classmethod
-    def apply(cls, *args: Any) -> Any:
-        """Compute and record."""
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Compute and record; with ``setup_context``, forward may have defaults and be given keywords."""
+        if cls.setup_context is not Function.setup_context:
+            args = cls._completed(args, kwargs)
+        elif kwargs:
+            raise TypeError(f"{cls.__name__}.apply: keywords need a Function with setup_context, got {sorted(kwargs)}.")
         modes = current()
         number = top_level(args, modes) if modes.levels else 0
         if number:
             return cls._apply_dual(args, number)
         return cls._applied(args)[0]
+
+    @classmethod
+    def _completed(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """Return the arguments with forward's defaults: ``setup_context`` and ``backward`` count them too."""
+        if not kwargs and not getattr(cls.forward, "__defaults__", ()):
+            return args
+        bound = inspect.signature(cls.forward).bind(*args, **kwargs)
+        bound.apply_defaults()
+        return bound.args
+
+    @classmethod
+    def _pullback(cls) -> Callable[..., Any]:
+        """Return ``backward``, which may also be called ``vjp``."""
+        if cls.vjp is Function.vjp:
+            return cls.backward
+        if cls.backward is not Function.backward and cls.backward is not cls.vjp:
+            raise GraphError(f"{cls.__name__}: one of backward and vjp is required, got both.")
+        return cls.vjp
 
     @classmethod
     def _applied(cls, args: tuple[Any, ...]) -> tuple[Any, FunctionCtx]:
@@ -233,6 +260,8 @@ class Function:
         finally:
             enter(modes)
         outputs = list(result) if isinstance(result, (tuple, list)) else [result]
+        if cls.setup_context is not Function.setup_context:
+            _refuse_saved_as_returned(cls.__name__, ctx, args, outputs)
         if modes.grad and any(ctx.needs_input_grad):
             ctx.edges = edges
             if modes.anomaly:
@@ -252,6 +281,13 @@ class Function:
         kept = ctx._saved
         if ctx._for_forward is not None:
             ctx._saved = _kept(cls.__name__, ctx._for_forward, plain, (None,) * len(plain), outputs, ())
+        if ctx.materialize:
+            tangents = [
+                TensorBase._wrap(np.zeros_like(x._data))
+                if t is None and isinstance(x, TensorBase) and x._data.dtype.kind == "f"
+                else t
+                for x, t in zip(args, tangents, strict=True)
+            ]
         moved = cls.jvp(ctx, *tangents)
         ctx._saved = kept
         several = list(moved) if isinstance(moved, (tuple, list)) else [moved]
@@ -274,6 +310,20 @@ class Function:
             elif saved is not None and saved.place is not None:
                 saved.tangents = args[saved.place]._tangents
         return result
+
+
+def _refuse_saved_as_returned(who: str, ctx: FunctionCtx, args: tuple[Any, ...], outputs: list[Any]) -> None:
+    for x in ctx._to_save:
+        if (
+            isinstance(x, TensorBase)
+            and any(x is y for y in outputs)
+            and any(x is a for a in args)
+            and not any(x is d for d in ctx._dirty)
+        ):
+            raise GraphError(
+                f"{who}: with setup_context, an input that forward returns as it is cannot be saved; return and save "
+                "x.view_as(x)."
+            )
 
 
 class _SavedType(DTypeError):
@@ -315,11 +365,16 @@ def _connected(ctx: FunctionCtx, args: tuple[Any, ...], outputs: list[Any]) -> l
         if not isinstance(y, TensorBase):
             shown.append(y)
             continue
+        before = next((j for j in range(k) if outputs[j] is y), None)
         records = recording and y._data.dtype.kind == "f" and not any(y is c for c in ctx._constant)
         node: BaseNode | None = None
         if records:
             node = Output(ctx, k) if len(outputs) > 1 else ctx
-        if any(y is d for d in ctx._dirty):
+        if before is not None:  # one tensor returned twice is one tensor, and its gradient arrives at the last place
+            y = shown[before]
+            if records and y._view is None:
+                y._node = node
+        elif any(y is d for d in ctx._dirty):
             check_write(y, tuple(inputs))
             value = y._alias()  # before the write counts, so that a view makes its node anew afterwards
             bump(y)

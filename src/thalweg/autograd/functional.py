@@ -7,12 +7,15 @@ on an input is an error instead of a zero. :mod:`thalweg.func` has the same as t
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import func as transforms
+from ..core.modes import current, enter
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, GraphError, ShapeError
 from ..func import Pullback
@@ -50,12 +53,44 @@ def _directions(v: Any, like: tuple[Any, ...], who: str, why: str) -> list[Any]:
     return list(given)
 
 
+def _recording(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let `function` record where it is asked for a graph, whatever the caller's mode and inputs are."""
+
+    @functools.wraps(function)
+    def wrapped(
+        func: Callable[..., Any], inputs: Any, *args: Any, create_graph: bool | None = None, **kwargs: Any
+    ) -> Any:
+        if create_graph is None:
+            create_graph = bool(args[at]) if len(args) > at else False
+        else:
+            kwargs["create_graph"] = create_graph
+        if not create_graph:
+            return function(func, inputs, *args, **kwargs)
+        modes = current()
+        enter(modes.with_grad(True))
+        try:
+            return function(func, _tracked(inputs), *args, **kwargs)
+        finally:
+            enter(modes)
+
+    def _tracked(inputs: Any) -> Any:
+        if isinstance(inputs, (tuple, list)):
+            return tuple(_tracked(x) for x in inputs)
+        if not isinstance(inputs, TensorBase) or inputs.requires_grad or inputs._data.dtype.kind != "f":
+            return inputs
+        return inputs.detach().requires_grad_()
+
+    at = list(inspect.signature(function).parameters).index("create_graph") - 2
+    return wrapped
+
+
 def _checked(outputs: tuple[Any, ...], strict: bool, who: str) -> None:
     for k, y in enumerate(outputs):
         if strict and not y.requires_grad:
             raise GraphError(f"{who}: with strict every output must depend on the inputs, and output {k} does not.")
 
 
+@_recording
 def vjp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
@@ -74,6 +109,7 @@ def vjp(
     return _finished([back.outward(y) for y in outputs], many, create_graph), _finished(found, several, create_graph)
 
 
+@_recording
 def jvp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
@@ -86,6 +122,7 @@ def jvp(
     return _finished(outputs, many, create_graph), _finished(moved, many, create_graph)
 
 
+@_recording
 def jacobian(
     func: Callable[..., Any], inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     strategy: str = "reverse-mode",
@@ -119,6 +156,7 @@ def jacobian(
     return tuple(done) if many else done[0]
 
 
+@_recording
 def hessian(
     func: Callable[..., Any], inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
@@ -138,17 +176,18 @@ def hessian(
 
 def _gradient(func: Callable[..., Any], n: int, strict: bool, who: str) -> Callable[..., tuple[Any, ...]]:
     def scalar(*args: Any) -> Any:
-        (value,), many = _several(func(*args), who, "the result of the function")
-        if many or value._data.size != 1:
-            raise GraphError(
-                f"{who}: the function must return one tensor of one element, got shape {value._data.shape}."
-            )
+        values, many = _several(func(*args), who, "the result of the function")
+        if many or values[0]._data.size != 1:
+            what = f"a tuple of {len(values)}" if many else f"shape {values[0]._data.shape}"
+            raise GraphError(f"{who}: the function must return one tensor of one element, got {what}.")
+        (value,) = values
         _checked((value,), strict, who)
         return value.reshape(())
 
     return transforms.grad(scalar, tuple(range(n)))
 
 
+@_recording
 def vhp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
@@ -156,6 +195,7 @@ def vhp(
     return _product(func, inputs, v, create_graph, strict, "vhp")
 
 
+@_recording
 def hvp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:

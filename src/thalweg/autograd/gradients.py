@@ -12,6 +12,7 @@ from ..errors import ArgumentError, DTypeError, GraphError, ShapeError
 from ..ops.create import zeros_like
 from ..ops.join import stack
 from ..ops.tensor import Tensor
+from .graph import GradientEdge
 
 __all__ = ["backward", "grad"]
 
@@ -79,6 +80,8 @@ def grad(
     if not wanted:
         raise GraphError("grad: at least one input is required, got none.")
     for k, x in enumerate(wanted):
+        if isinstance(x, GradientEdge):
+            continue
         if not isinstance(x, TensorBase):
             raise DTypeError(f"grad: input {k} must be a tensor, got {type(x).__name__}.")
         if not x.requires_grad:
@@ -95,12 +98,17 @@ def grad(
         del seeds
         found = engine.backward_pass(pairs, wanted, create_graph, keep)
     if materialize_grads:
-        return tuple(zeros_like(x.detach()) if g is None else g for g, x in zip(found, wanted, strict=True))
+        if any(g is None and isinstance(x, GradientEdge) for g, x in zip(found, wanted, strict=True)):
+            raise GraphError("grad: materialize_grads cannot make zeros for a GradientEdge, whose shape is unknown.")
+        return tuple(
+            zeros_like(x.detach()).requires_grad_(create_graph) if g is None else g
+            for g, x in zip(found, wanted, strict=True)
+        )
     if not allow_unused:
         for k, g in enumerate(found):
             if g is None:
                 raise GraphError(
-                    f"grad: the outputs do not depend on input {k} (shape {wanted[k]._data.shape}); give "
+                    f"grad: the outputs do not depend on input {k} ({_named(wanted[k])}); give "
                     "allow_unused=True to get None for it, or materialize_grads=True to get zeros."
                 )
     return tuple(found)
@@ -128,8 +136,12 @@ def _batched(
         enter(outer)
 
 
+def _named(x: Any) -> str:
+    return f"shape {x._data.shape}" if isinstance(x, TensorBase) else repr(x.node)
+
+
 def _tuple(given: Any) -> tuple[Any, ...]:
-    return (given,) if isinstance(given, TensorBase) else tuple(given)
+    return (given,) if isinstance(given, (TensorBase, GradientEdge)) else tuple(given)
 
 
 def _seeds(roots: tuple[Any, ...], given: Any, who: str) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from heapq import heappop, heappush
 from typing import Any
 
@@ -115,9 +116,12 @@ def backward_pass(
     outer = modes
     enter(modes.with_grad(create_graph))
     token = silence()
+    walk.starts = starts
+    outside = _walking.set(walk)
     try:
         walk.run()
     finally:
+        _walking.reset(outside)
         restore(token)
         enter(outer)
     if inputs is None:
@@ -169,10 +173,35 @@ def edges_of(node: BaseNode) -> tuple[BaseNode | None, ...]:
     return (node.node,) if isinstance(node, Output) else node.edges
 
 
+def awaited(nodes: Iterable[BaseNode]) -> tuple[Any, list[bool]]:
+    """Return the walk that is under way here, and for each node whether that walk comes, or came, to it."""
+    walk = _walking.get()
+    assert walk is not None
+    seen: set[BaseNode] = set()
+    stack = list(walk.starts)
+    while stack:
+        node = stack.pop()
+        if node not in seen and (walk.needed is None or node in walk.needed):
+            seen.add(node)
+            stack.extend(e for e in edges_of(node) if e is not None)
+    return walk, [node in seen for node in nodes]
+
+
 class _Walk:
     """One walk: which gradients are waiting at which node."""
 
-    __slots__ = ("anomaly", "create_graph", "heap", "keep", "needed", "on_tensors", "waiting", "wanted")
+    __slots__ = (
+        "__weakref__",
+        "anomaly",
+        "create_graph",
+        "heap",
+        "keep",
+        "needed",
+        "on_tensors",
+        "starts",
+        "waiting",
+        "wanted",
+    )
 
     def __init__(self, on_tensors: bool, create_graph: bool, keep: bool, anomaly: bool) -> None:
         self.on_tensors = on_tensors
@@ -183,6 +212,7 @@ class _Walk:
         self.waiting: dict[int, list[Any]] = {}  # order: [node, gradient, whether the gradient is ours alone]
         self.wanted: dict[BaseNode, Any] | None = None
         self.needed: set[BaseNode] | None = None
+        self.starts: list[BaseNode] = []
 
     def give(self, node: BaseNode, gradient: Any) -> None:
         order = node.order
@@ -486,6 +516,9 @@ def _replaced(value: Any, n: int) -> tuple[Any, ...]:
     if len(value) != n:
         raise GraphError(f"hook of a node: {n} gradients must be returned, got {len(value)}.")
     return value
+
+
+_walking: ContextVar[_Walk | None] = ContextVar("thalweg.walk", default=None)
 
 
 def _freed(node: BaseNode) -> GraphError:

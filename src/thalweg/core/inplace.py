@@ -179,7 +179,7 @@ def _keep_what_was_saved(node: Node, target: TensorBase, value: TensorBase) -> N
 def rebase(target: TensorBase, value: TensorBase) -> None:
     """Give `target` the history of `value`; through a view, give it to the base."""
     view = target._view
-    retained = target.retains_grad
+    retained = target._was_retaining()  # asking for the node now would make it before the write is in the graph
     if retained:  # the gradient kept is that of the present value
         old = target._node._hooks()  # type: ignore[union-attr]
         old.retain = [ref for ref in old.retain if ref() is not target]
@@ -198,3 +198,5 @@ def _write_through(view: View, target: TensorBase, value: TensorBase) -> None:
         shapes = (base._data.shape, target._data.shape)
         # The mark lets it be walked once only, as in PyTorch, although it saves no tensor.
         base._node = Node(COPY_SLICES, (edge, value._node), (None, None, None, view.steps, *shapes), (None, 0))
+        if not isinstance(edge, Leaf):
+            base._keep_retaining(edge)

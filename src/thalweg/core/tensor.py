@@ -171,9 +171,10 @@ class TensorBase:
             token = current()
             enter(DEFAULT)
             try:
-                self._node = replay(view.steps, base._alias())._node
+                old, self._node = self._node, replay(view.steps, base._alias())._node
             finally:
                 enter(token)
+            self._keep_retaining(old)
         else:
             raise InPlaceError(
                 f"{view.steps[-1][0].name}: this view was made "
@@ -183,6 +184,16 @@ class TensorBase:
             )
         view.seen = counter[0]
         return self._node
+
+    def _keep_retaining(self, old: BaseNode | None) -> None:
+        """Let the gradient kept be that of the present value, whose node is not `old` any more."""
+        hooks = None if old is None else old.hooks
+        node = self._node
+        if hooks is not None and node is not None and node is not old:
+            kept = [ref for ref in hooks.retain if ref() is self]
+            if kept:
+                hooks.retain = [ref for ref in hooks.retain if ref() is not self]
+                node._hooks().retain.extend(kept)
 
     def _fresh_tangents(self) -> dict[int, TensorBase] | None:
         """Return the tangents of a view, cut out of the base's anew if the memory has been written since."""
@@ -276,6 +287,12 @@ class TensorBase:
     @property
     def retains_grad(self) -> bool:
         """Whether this result keeps its gradient."""
+        if self._view is not None:
+            self._fresh_node()
+        return self._was_retaining()
+
+    def _was_retaining(self) -> bool:
+        """Return whether it kept its gradient at its last node, which a write may have made out of date."""
         node = self._node
         if node is None or isinstance(node, Leaf) or node.hooks is None:
             return False
@@ -335,6 +352,10 @@ class TensorBase:
     def data(self, value: Any) -> None:
         if not isinstance(value, TensorBase):
             raise DTypeError(f"data: a tensor is required, got {type(value).__name__}.")
+        if self.requires_grad and value._data.dtype.kind != "f":
+            raise DTypeError(
+                f"data: this tensor requires grad, so floating-point data are required, got {value.dtype}."
+            )
         self._data = value._data
 
     @property

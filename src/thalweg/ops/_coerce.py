@@ -12,7 +12,17 @@ from ..core import dtype as _dtype
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError
 
-__all__ = ["as_tensor", "dims", "need_tensor", "one_dim", "piece", "reduced_dims", "shape_of", "zeros_for"]
+__all__ = [
+    "as_tensor",
+    "check_fits",
+    "dims",
+    "need_tensor",
+    "one_dim",
+    "piece",
+    "reduced_dims",
+    "shape_of",
+    "zeros_for",
+]
 
 
 def as_tensor(x: Any, who: str = "input") -> TensorBase:
@@ -28,6 +38,20 @@ def as_tensor(x: Any, who: str = "input") -> TensorBase:
     if isinstance(x, float):
         return TensorBase._wrap(np.asarray(x, _dtype.default_float().np))
     raise DTypeError(f"{who}: a tensor, a NumPy array or a number is required, got {type(x).__name__}.")
+
+
+class _Overflow(ArgumentError, RuntimeError):
+    """A number outside the range of an integer type: PyTorch raises RuntimeError."""
+
+
+def check_fits(value: Any, dtype: np.dtype[Any], who: str) -> None:
+    """Refuse a number that the integer type `dtype` cannot hold; as in PyTorch, a negative one wraps in an unsigned type."""
+    if dtype.kind not in "iu" or not isinstance(value, (int, float, np.number)):
+        return
+    limits = np.iinfo(dtype)
+    least = -limits.max if dtype.kind == "u" else limits.min
+    if not least <= value <= limits.max:  # NaN is in no range
+        raise _Overflow(f"{who}: a number in [{limits.min}, {limits.max}] is required for {dtype.name}, got {value}.")
 
 
 def need_tensor(x: Any, who: str, name: str = "input") -> TensorBase:

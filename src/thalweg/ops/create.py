@@ -14,7 +14,7 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
 from ._coerce import as_tensor as coerced
-from ._coerce import shape_of
+from ._coerce import check_fits, shape_of
 from .device import checked
 from .layout import numpy_order
 
@@ -193,7 +193,8 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool =
     value = coerced(fill_value)
     if isinstance(fill_value, TensorBase):
         fill_value._told("full")
-    target = value._data.dtype if dtype is None else _dtype.as_dtype(dtype).np
+    target = np.dtype(value._data.dtype if dtype is None else _dtype.as_dtype(dtype).np)
+    check_fits(fill_value, target, "full")
     element = fill_value if type(fill_value) is float else value._data  # the tensor of a float is rounded to float32
     return _finished(np.full(_sizes((), size, "full"), element, target), requires_grad, device)
 
@@ -244,6 +245,7 @@ def full_like(
 ) -> Tensor:
     """One value with the shape and type of `input`."""
     shape, target = _like(input, dtype)
+    check_fits(fill_value, np.dtype(target), "full_like")
     element = fill_value if type(fill_value) is float else coerced(fill_value)._data
     return _finished(np.full(shape, element, target), requires_grad, device)
 
@@ -284,11 +286,22 @@ class _BadRange(ShapeError):
     """Bounds that do not fit: PyTorch raises RuntimeError."""
 
 
+class _NoTruths(DTypeError, NotImplementedError):
+    """Truth values where numbers are made: PyTorch raises NotImplementedError."""
+
+
+def _numbers(dtype: Any, who: str) -> Any:
+    target = _float_type(dtype)
+    if np.dtype(target).kind == "b":
+        raise _NoTruths(f"{who}: a type of numbers is required, got {_dtype.as_dtype(dtype)}.")
+    return target
+
+
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, requires_grad: bool = False, device: Any = None
 ) -> Tensor:
     """`steps` numbers from `start` to `end`, both included, equally far apart."""
-    target = _float_type(dtype)
+    target = _numbers(dtype, "linspace")
     return _finished(_spaced(start, end, steps, target, "linspace").astype(target), requires_grad, device)
 
 
@@ -303,7 +316,7 @@ def logspace(
     device: Any = None,
 ) -> Tensor:
     """`steps` numbers from ``base**start`` to ``base**end``, both included, each the same multiple of the one before."""
-    target = _float_type(dtype)
+    target = _numbers(dtype, "logspace")
     exponents = _spaced(start, end, steps, target, "logspace")
     return _finished((float(base) ** exponents).astype(target), requires_grad, device)
 

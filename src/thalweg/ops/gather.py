@@ -16,7 +16,7 @@ from ..core.moves import COPY_SLICES, sum_to
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ._coerce import as_tensor, one_dim, piece, zeros_for
+from ._coerce import as_tensor, check_fits, one_dim, piece, zeros_for
 from ._index_arrays import (
     OutOfRange,
     add_along,
@@ -348,6 +348,7 @@ def fill_arguments(x: TensorBase, value: Any, who: str) -> TensorBase:
         if found._data.dtype.kind == "f" and x._data.dtype.kind != "f":
             raise DTypeError(f"{who}: a value of {x.dtype} is required, as the tensor, got {found.dtype}.")
         return converted(found, x.dtype)
+    check_fits(value, x._data.dtype, who)
     return TensorBase._wrap(np.asarray(value).astype(x._data.dtype))
 
 

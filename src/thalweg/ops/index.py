@@ -18,7 +18,7 @@ from ..core.moves import sum_to
 from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import DTypeError, ShapeError
-from ._coerce import as_tensor, piece, zeros_for
+from ._coerce import as_tensor, check_fits, piece, zeros_for
 from ._index_arrays import OutOfRange, picked, places, slices, sum_into, within
 from .gather import write_into
 from .inplace import copy_
@@ -252,7 +252,8 @@ def _width(part: Any) -> int:
 
 def _parts(key: Any, ndim: int) -> list[Any]:
     """Return the parts of an index, without an Ellipsis and one for each dim."""
-    parts = [_part(p) for p in (key if isinstance(key, tuple) else (key,))]
+    several = isinstance(key, tuple) or (isinstance(key, list) and any(_makes_a_tuple(p) for p in key))
+    parts = [_part(p) for p in (key if several else (key,))]
     used = sum(map(_width, parts))
     if used > ndim:
         raise OutOfRange(f"index: at most {ndim} indices are possible for a tensor of {ndim} dims, got {used}.")
@@ -262,6 +263,11 @@ def _parts(key: Any, ndim: int) -> list[Any]:
     whole = [slice(None)] * (ndim - used)
     at = gaps[0] if gaps else len(parts)
     return [*parts[:at], *whole, *parts[at + 1 :]]
+
+
+def _makes_a_tuple(part: Any) -> bool:
+    """Whether a list that holds `part` can only be meant as the parts of an index, and is no array."""
+    return part is None or part is Ellipsis or isinstance(part, slice)
 
 
 def _divided(parts: list[Any]) -> tuple[list[Any], list[tuple[int, TensorBase]]]:
@@ -412,6 +418,7 @@ def setitem(input: TensorBase, key: Any, value: Any) -> None:
     """Write `value` (broadcast; converted, except where tensors are the indices) where `key` points."""
     given = value
     if not isinstance(value, TensorBase):
+        check_fits(value, input._data.dtype, "index")
         value = as_tensor(value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value))
     basic, arrays = _divided(_parts(key, input._data.ndim))
     if arrays and given is value and value.dtype is not input.dtype and (value._data.ndim or not _is_mask(key)):

@@ -13,7 +13,7 @@ from ..core.primitive import Primitive, apply
 from ..core.tensor import TensorBase
 from ..errors import ShapeError
 from . import arithmetic, combine, logic
-from ._coerce import as_tensor
+from ._coerce import as_tensor, check_fits
 from ._elementwise import Elementwise, zeros
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def copy_(input: TensorBase, src: Any, non_blocking: bool = False) -> Tensor:
 
 def fill_(input: TensorBase, value: Any) -> Tensor:
     """Write `value` everywhere."""
+    check_fits(value, input._data.dtype, "fill_")
     return copy_(input, value)
 
 

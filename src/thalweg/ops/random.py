@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,6 +119,9 @@ class Generator:
 
     def next_call(self) -> tuple[int, int]:
         """Return (seed, call) of the next draw and count it."""
+        slices = _slices.get()
+        if slices is not None:
+            slices.about_to_draw(self)
         with self._lock:
             self.call += 1
             return self.seed_value, self.call - 1
@@ -137,6 +141,54 @@ class Generator:
 
 
 default_generator = Generator()
+
+
+class Slices:
+    """Used by transforms that evaluate a function once per slice: what a draw inside means.
+
+    With ``"error"`` a draw is refused, with ``"same"`` every slice draws the same numbers, with ``"different"`` each
+    goes on where the one before it stopped. :meth:`one` surrounds the evaluation of one slice.
+    """
+
+    def __init__(self, who: str, randomness: str) -> None:
+        if randomness not in ("error", "same", "different"):
+            raise ArgumentError(f"{who}: randomness must be 'error', 'same' or 'different', got {randomness!r}.")
+        self.who, self.randomness = who, randomness
+        self.before: dict[int, tuple[Generator, int, int]] = {}  # where each generator stood before its first draw
+        self.outer: Slices | None = None
+        self.fresh: set[int] = set()  # those that have drawn in the present slice
+
+    def about_to_draw(self, source: Generator) -> None:
+        """Refuse the draw, or let it start where the first slice did."""
+        if self.randomness == "error":
+            raise RandomnessError(
+                f"{self.who}: the function draws random numbers, and randomness='error' (the default) refuses that; give "
+                "'same' or 'different'."
+            )
+        if self.outer is not None:
+            self.outer.about_to_draw(source)
+        key = id(source)
+        if self.randomness == "same" and key not in self.fresh:
+            self.fresh.add(key)
+            _, source.seed_value, source.call = self.before.setdefault(key, (source, source.seed_value, source.call))
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Surround the evaluation of one slice."""
+        self.outer = _slices.get()
+        self.fresh.clear()
+        token = _slices.set(self)
+        try:
+            yield
+        finally:
+            _slices.reset(token)
+
+
+class RandomnessError(ArgumentError, RuntimeError):
+    """A draw where a transform was told that there is none."""
+
+
+_slices: ContextVar[Slices | None] = ContextVar("thalweg.slices", default=None)
 
 
 def manual_seed(seed: int) -> Generator:
