@@ -8,6 +8,7 @@ folder that cannot be written, or holds rubbish, costs time and nothing else.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import hashlib
 import importlib.util
@@ -112,16 +113,52 @@ class Kernel:
         """Compile, or load; whatever is wrong with the files, compile again in memory."""
         import numba
 
+        provide_symbols()
         try:
             if types not in self.function.signatures:
                 with no_collection():
                     self.function.compile(types)
-        except (KeyboardInterrupt, numba.core.errors.NumbaError):
-            raise
+        except numba.core.errors.NumbaError as error:
+            raise _not_compiled(error) from error
         except Exception:  # noqa: BLE001  (a damaged file can fail in any way)
             self.function = _in_memory(self.source, self.name)
-            self.function.compile(types)
+            try:
+                self.function.compile(types)
+            except Exception as error:
+                raise _not_compiled(error) from error
         self.ready = True
+
+
+def _not_compiled(error: Exception) -> Exception:
+    """Return what makes the caller run the program in another way: no error of Numba or LLVM reaches a user."""
+    from .scalars import NoKernel
+
+    return NoKernel(f"its source does not compile ({type(error).__name__})")
+
+
+@cache
+def provide_symbols() -> None:
+    """Define the functions that LLVM may put in place of a power and that not every process has.
+
+    LLVM ends the process when it links a call of a function that is missing.
+    """
+    import llvmlite.binding as llvm
+
+    for name, kind in (("__powidf2", ctypes.c_double), ("__powisf2", ctypes.c_float)):
+        if not llvm.address_of_symbol(name):
+            power = ctypes.CFUNCTYPE(kind, kind, ctypes.c_int)(_power)
+            _provided.append(power)
+            llvm.add_symbol(name, ctypes.cast(power, ctypes.c_void_p).value)
+
+
+_provided: list[Any] = []  # functions that machine code may call as long as the process lives
+
+
+def _power(x: float, n: int) -> float:
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        return float(np.float64(x) ** n)
 
 
 def load(

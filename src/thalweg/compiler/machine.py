@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .cache import HEAD, cache_folder, circumstances, no_collection, write_whole
+from .cache import HEAD, cache_folder, circumstances, no_collection, provide_symbols, write_whole
 
 __all__ = ["Function", "address", "generated", "kernel"]
 
@@ -101,6 +101,7 @@ def _engine() -> Any:
     import llvmlite.binding as llvm
 
     target = _target()
+    provide_symbols()
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
 
 
@@ -128,6 +129,10 @@ def _from_disk(digest: str) -> dict[str, int] | None:
     return _linked(whole[40 + length :], head["names"], head["needs"])
 
 
+#: intrinsics of LLVM that become calls of functions which a process need not have
+_BECOMES = {"llvm.powi.f64": "__powidf2", "llvm.powi.f32": "__powisf2"}
+
+
 def _make(digest: str, made: list[Any]) -> dict[str, int]:
     """Join compiled functions in one object file, put it on disk, and load it."""
     import llvmlite.binding as llvm
@@ -147,14 +152,18 @@ def _make(digest: str, made: list[Any]) -> dict[str, int]:
                 part.linkage = "internal"
         joined.link_in(module)
     code = target.emit_object(joined)
-    needs = [f.name for f in joined.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    declared = [f.name for f in joined.functions if f.is_declaration]
+    needs = [name for name in declared if not name.startswith("llvm.")]
+    needs += [symbol for intrinsic, symbol in _BECOMES.items() if any(name.startswith(intrinsic) for name in declared)]
     head = json.dumps({"names": names, "needs": needs}).encode()
     body = len(head).to_bytes(8, "little") + head + code
     with contextlib.suppress(OSError):
         write_whole(_path(digest), hashlib.sha256(body).digest() + body)
     found = _linked(code, names, needs)
-    if found is None:  # pragma: no cover  (Numba itself would not have found them)
-        raise RuntimeError(f"compile: machine code needs {needs}, of which some are missing in this process.")
+    if found is None:
+        from .scalars import NoKernel
+
+        raise NoKernel(f"its machine code needs functions that are missing in this process, among {needs}")
     return found
 
 

@@ -50,6 +50,7 @@ class Nest:
     size: int  # elements of the whole loop
     work: int  # additions, about, that the loop takes as long as
     name: str = ""
+    makes: set[Value] = field(default_factory=set)  # values of its group
 
     def text(self, name: str) -> str:
         """Return the source of a function of flat arrays."""
