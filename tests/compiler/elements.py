@@ -15,20 +15,121 @@ from thalweg.nn import functional as F
 
 DTYPES = ("bool", "uint8", "int32", "int64", "float32", "float64")
 
-UNARY = (
-    "abs acos acosh asin asinh atan atanh ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 floor frac isfinite isinf "
-    "isnan isneginf isposinf lgamma log log10 log1p log2 logical_not logit neg positive rad2deg reciprocal relu round rsqrt "
-    "sgn sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc bitwise_not nan_to_num"
-).split()
-ACTIVATIONS = (
-    "celu elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish relu6 selu silu softplus softshrink softsign "
-    "tanhshrink"
-).split()
-BINARY = (
-    "add sub mul div floor_divide remainder fmod pow float_power maximum minimum fmax fmin atan2 hypot copysign logaddexp logaddexp2 "
-    "eq ne lt le gt ge logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor bitwise_left_shift "
-    "bitwise_right_shift xlogy heaviside isclose nextafter ldexp gcd lcm"
-).split()
+UNARY = [
+    "abs",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "ceil",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "digamma",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "frac",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
+    "lgamma",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "logical_not",
+    "logit",
+    "neg",
+    "positive",
+    "rad2deg",
+    "reciprocal",
+    "relu",
+    "round",
+    "rsqrt",
+    "sgn",
+    "sigmoid",
+    "sign",
+    "signbit",
+    "sin",
+    "sinc",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "tanh",
+    "trunc",
+    "bitwise_not",
+    "nan_to_num",
+]
+ACTIVATIONS = [
+    "celu",
+    "elu",
+    "gelu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
+    "logsigmoid",
+    "mish",
+    "relu6",
+    "selu",
+    "silu",
+    "softplus",
+    "softshrink",
+    "softsign",
+    "tanhshrink",
+]
+BINARY = [
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "pow",
+    "float_power",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "atan2",
+    "hypot",
+    "copysign",
+    "logaddexp",
+    "logaddexp2",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "bitwise_left_shift",
+    "bitwise_right_shift",
+    "xlogy",
+    "heaviside",
+    "isclose",
+    "nextafter",
+    "ldexp",
+    "gcd",
+    "lcm",
+]
 NUMBERS: tuple[Any, ...] = (0, 1, -1, 2, 3, 0.5, -0.5, 0.3, -0.3, True, 300, float("inf"), float("nan"), 1e300)
 
 _FLOATS = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, np.inf, -np.inf, np.nan, 1e-40, -7.25, 88.0, -104.0, 1e30, 2.0]
