@@ -278,7 +278,7 @@ def jvp(
     outputs = _outputs(result, "jvp")
     moved = []
     for y in outputs:
-        t = y._tangents.get(number) if y._tangents is not None else None
+        t = (y._fresh_tangents() or {}).get(number)
         if t is None and strict:
             raise GraphError("jvp: with strict every output must depend on the arguments, and one does not.")
         moved.append(zeros_like(y.detach()) if t is None else t)
@@ -351,6 +351,8 @@ def jacrev(
     tensor([[2., 0.],
             [0., 4.]])
     """
+    if chunk_size is not None and chunk_size < 1:
+        raise ArgumentError(f"jacrev: chunk_size must be an integer >= 1, or None, got {chunk_size}.")
 
     @functools.wraps(func)
     def transformed(*args: Any, **kwargs: Any) -> Any:

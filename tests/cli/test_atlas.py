@@ -115,7 +115,9 @@ def test_a_diagnosis(run, here):
     found = json.loads(run("diagnose", "x1**2 + 9*x2**2", "--json")[1])
     assert found["condition number"] == pytest.approx(9)
     assert found["rates"][0]["theory"] == pytest.approx(1 / 9)
-    assert len(found["advice"]) == 2
+    assert len(found["advice"]) == 3
+    assert found["tried"]["diverged"] == 0
+    assert found["tried"]["command"].startswith('thalweg race "x1**2 + 9*x2**2" -o')
 
 
 @pytest.mark.usefixtures("as_theory_says")

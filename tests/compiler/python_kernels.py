@@ -58,6 +58,10 @@ class PythonKernel:
     def prepare(self, dtypes: Any) -> None:
         """Nothing to compile."""
 
+    def at_hand(self) -> bool:
+        """Always."""
+        return True
+
 
 def load(
     text: str, names: tuple[str, ...] = ("run",), fast: bool = True, inner: tuple[str, ...] = ()

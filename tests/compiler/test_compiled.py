@@ -19,7 +19,7 @@ import thalweg as tw
 from tests.compiler import python_kernels
 from tests.compiler.steps import classifier_step
 from thalweg import nn, optim
-from thalweg.compiler import cache, program
+from thalweg.compiler import program, store
 from thalweg.compiler.threads import run_parts
 from thalweg.errors import ArgumentError, CaptureError, DTypeError, ShapeError
 
@@ -237,7 +237,7 @@ def test_static_arguments_are_part_of_the_program(as_python: None) -> None:
 )
 def test_reading_a_captured_value_names_the_line(body: Any) -> None:
     with pytest.raises(CaptureError, match=r"test_compiled\.py:\d+"):
-        tw.compile(body)(np.ones(2, np.float32))
+        tw.compile(body, strict=True)(np.ones(2, np.float32))
 
 
 def test_a_refused_capture_leaves_no_trace() -> None:
@@ -248,7 +248,7 @@ def test_a_refused_capture_leaves_no_trace() -> None:
         return x if x.sum() > 0 else -x
 
     with pytest.raises(CaptureError):
-        tw.compile(f)(np.ones(2, np.float32))
+        tw.compile(f, strict=True)(np.ones(2, np.float32))
     assert p.tolist() == [1.0, 1.0]
     assert (tw.ones(2) + 1).tolist() == [2.0, 2.0]
 
@@ -445,7 +445,7 @@ def test_machine_code_equals_eager(folder: Path) -> None:
     step, _, _ = regression()
     found = tw.compile(step).sweep(X, Y, order=ORDER, lr=np.full(3, 0.1))
     np.testing.assert_allclose(found.outputs.numpy()[2], want, rtol=1e-5)
-    assert list((folder / "compiled").rglob("kernel.py"))
+    assert list((folder / "compiled").glob("*.n"))
 
 
 def test_machine_code_of_a_plan_equals_eager(folder: Path) -> None:
@@ -473,10 +473,9 @@ def doubled(value: float) -> Any:
 
 def test_a_damaged_cache_is_survived(folder: Path) -> None:
     assert doubled(7.0) == [8.0, 8.0]
-    for path in folder.rglob("*.nb*"):
+    for path in folder.rglob("*.*"):
         path.write_bytes(b"rubbish")
-    for name in [n for n in sys.modules if n.startswith("thalweg_compiled_")]:
-        del sys.modules[name]
+    gc.collect()  # forget the function that was compiled
     assert doubled(7.0) == [8.0, 8.0]
 
 
@@ -493,7 +492,7 @@ def test_several_processes_may_compile_at_once(folder: Path) -> None:
         subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
     assert [p.communicate()[0].strip() for p in running] == ["[14.0, 14.0]"] * 2
-    cache.clear_cache()
+    store.clear_cache()
     assert not (folder / "compiled").exists()
 
 
@@ -562,26 +561,6 @@ def test_ten_thousand_calls_leave_no_growth(as_python: None) -> None:
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 20_000
-
-
-def test_an_interrupt_waits_for_the_end_of_a_step() -> None:
-    import signal
-
-    from thalweg.compiler.threads import late_interrupts
-
-    done = []
-
-    def two_steps() -> None:
-        with late_interrupts() as pause:
-            signal.raise_signal(signal.SIGINT)
-            done.append("the step")
-            pause()
-            done.append("the next step")
-
-    with pytest.raises(KeyboardInterrupt):
-        two_steps()
-    assert done == ["the step"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_interrupted_loop_leaves_consistent_state(as_python: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -679,7 +658,7 @@ def test_what_a_scheduler_cannot_do_in_a_compiled_function(as_python: None) -> N
         fast.loop(steps=4, speed=2)
     assert scheduler.last_epoch == 0
     with pytest.raises(CaptureError, match="Step the scheduler last"):
-        tw.compile(lambda: (step(), step()))()
+        tw.compile(lambda: (step(), step()), strict=True)()
     assert (scheduler.last_epoch, optimizer.param_groups[0]["lr"]) == (0, 0.1)
     plateau = optim.lr_scheduler.ReduceLROnPlateau(optimizer)
 
@@ -687,11 +666,11 @@ def test_what_a_scheduler_cannot_do_in_a_compiled_function(as_python: None) -> N
         plateau.step(step())
 
     with pytest.raises(CaptureError, match="test_compiled"):
-        tw.compile(looks)()
+        tw.compile(looks, strict=True)()
 
     optimizer.param_groups[0]["lr"] = 0.1
     with pytest.raises(CaptureError, match="changed lr"):
-        tw.compile(lambda: (optimizer.step(), optimizer.param_groups[0].update(lr=0.3)))()
+        tw.compile(lambda: (optimizer.step(), optimizer.param_groups[0].update(lr=0.3)), strict=True)()
 
 
 def test_a_compiled_module_is_differentiated_as_the_module_is():

@@ -85,4 +85,5 @@ def test_remainders_floors_and_extremes_of_truth_values() -> None:
     function = tw.compile(f)
     for _ in range(2):
         for got, want in zip(function(x, flags, whole), f(x, flags, whole), strict=True):
-            assert got.dtype == want.dtype and got.tolist() == want.tolist()
+            assert got.dtype == want.dtype
+            assert got.tolist() == want.tolist()

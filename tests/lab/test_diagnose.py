@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from thalweg import data, problems
+from thalweg.lab.advice import round_down
+from thalweg.lab.contender import Contender
 from thalweg.lab.diagnose import diagnose
+from thalweg.lab.statistics import steps_to
+from thalweg.lab.sweeps import run_trials
 
 
 def test_a_valley_is_known_and_its_rates_come_out_by_run():
@@ -21,6 +25,9 @@ def test_a_valley_is_known_and_its_rates_come_out_by_run():
         assert rate.run == pytest.approx(rate.theory, rel=1e-2)
     assert "scales each coordinate" in found.advice[0]
     assert "below 0.5" in found.advice[1]
+    assert found.tried is not None
+    assert found.tried.diverged == 0
+    assert found.tried.reached == found.tried.seeds
 
 
 @pytest.fixture
@@ -34,7 +41,7 @@ def as_theory_says(monkeypatch):
     ("make", "words"),
     [
         (problems.sphere, "Plain gradient descent will do"),
-        (problems.rosenbrock, "Use momentum"),
+        (problems.rosenbrock, "Momentum helps"),
         (lambda: problems.expression("x1**2 - x2**2", start=(0.0, 0.0)), "negative eigenvalues"),
         (lambda: problems.expression("x1**4 + x2**4", start=(0.0, 0.0)), "flat here"),
     ],
@@ -71,5 +78,58 @@ def test_equal_seeds_give_equal_diagnoses():
 def test_what_has_no_curvature_is_refused():
     with pytest.raises(ValueError, match="is not finite"):
         diagnose(problems.FunctionProblem(
-            "root", "sqrt", lambda x: (abs(x) ** 0.5).sum(0), ((-1.0, 1.0),), minimisers=((0.0,),)
+            "root", "sqrt", lambda x: (abs(x) ** 0.5).sum(0), ((-1.0, 1.0),), minimisers=((0.0,),), fixed_start=(0.0,)
         ))  # fmt: skip
+
+
+def test_what_is_not_finite_at_the_minimiser_is_measured_at_the_start():
+    found = diagnose(problems.find("ackley").make())
+    assert found.where.startswith("at the start")
+    assert "since the Hessian is not finite at the minimiser" in found.where
+    assert np.isfinite(found.eigenvalues).all()
+
+
+NAMED = [
+    "diabetes",
+    "wine",
+    "valley",
+    "rosenbrock",
+    "beale",
+    "goldstein_price",
+    "brown_badly_scaled",
+    "bbob_f2",
+    "ill_conditioned",
+]
+EVERY = [e.name for e in problems.PROBLEMS if e.name not in ("lenet", "airfoil", *NAMED)]
+
+
+@pytest.mark.usefixtures("as_theory_says")
+@pytest.mark.parametrize("name", [*NAMED, *(pytest.param(n, marks=pytest.mark.slow) for n in EVERY)])
+def test_the_advice_holds_on_seeds_that_it_was_not_made_with(name):
+    """It never diverges, and reaches the goal where gradient descent at the best of many rates does."""
+    problem = problems.find(name).make()
+    tried = diagnose(problem).tried
+    assert tried is not None
+    seeds = range(500, 506)
+
+    def reached(contender):
+        trials = [(contender, seed) for seed in seeds]
+        with np.errstate(all="ignore"):
+            records = list(run_trials(problem, trials, tried.budget, 0, compiled=False))
+        return records, sum(np.isfinite(steps_to(r, tried.goal)) for r in records)
+
+    records, hits = reached(tried.contender)
+    assert not any(r.status == "diverged" for r in records)
+    L = problem.curvature().largest
+    rates = [f * 2 / L for f in (0.9, 0.3, 0.1, 0.03, 0.01, 0.001, 3.0, 10.0)] if L > 0 else [1.0, 0.1, 0.01]
+    best = max(reached(Contender("gd", "gd", (("lr", lr),), problem.rows))[1] for lr in rates)
+    if best == len(seeds):
+        assert hits >= len(seeds) - 1
+
+
+@pytest.mark.parametrize(
+    ("x", "digits", "down"), [(0.49699, 2, 0.49), (0.5, 2, 0.5), (1999.6, 3, 1990.0), (3e-13, 1, 3e-13)]
+)
+def test_rates_are_rounded_down(x, digits, down):
+    assert round_down(x, digits) == down
+    assert round_down(x, digits) <= x

@@ -239,7 +239,6 @@ def test_the_report_says_how_trials_ran(tmp_path, capsys):
     assert (
         "4 trials ran in 1 compiled sweep, 4 one by one (sgld-lr1, sgld-lr2: the method draws random numbers)." in text
     )
-    assert "A swept trial's time is its share of the sweep; --no-compile races for time." in text
     output.print_race(raced(tmp_path / "b", config(None, "gd")))
     assert "sweep" not in capsys.readouterr().out
     output.print_race(raced(tmp_path / "c", config(True, "sgld")))
@@ -253,7 +252,8 @@ def test_the_best_of_many_contenders_are_shown(tmp_path, capsys):
     output.print_race(result)
     text = capsys.readouterr().out
     assert "These are the best 30 of 40 contenders; results.csv has all." in text
-    assert sum(row.startswith("gd-lr") for row in text.splitlines()) == 30
+    table = text[: text.index("These are the best 30")]
+    assert sum(row.startswith("gd-lr") for row in table.splitlines()) == 30
     shown = plots._labels(result)
     assert len(shown) == plots.CURVES
     assert shown[0][1].startswith("gd lr=")
@@ -304,7 +304,7 @@ def test_values_at_many_points_are_the_values_at_each(make):
 
 def test_several_classes_at_many_points():
     small = table(9, "classification")
-    many = LogisticRegression("three", data.Table("t", small.X, np.arange(9) % 3, task="classification"))
+    many = LogisticRegression("three", data.Table("t", small.X, np.arange(9) % 3, task="classification"), l2=0.0)
     assert many.dimension == 9
     points = np.random.default_rng(0).normal(size=(5, 9)).astype(np.float32)
     logits = many.table.X @ points[0][:6].reshape(2, 3) + points[0][6:]
@@ -349,7 +349,7 @@ def test_a_helper_makes_the_programs_that_a_race_needs(tmp_path, monkeypatch):
         helper.wait()
     finally:
         helper.stop()
-    made = list((tmp_path / "cache").rglob("*.nbc"))
+    made = list((tmp_path / "cache").rglob("*.n"))
     assert made
     prepare.main([str(tmp_path / "config.toml"), "adam"])
-    assert list((tmp_path / "cache").rglob("*.nbc")) == made  # nothing was left to compile
+    assert list((tmp_path / "cache").rglob("*.n")) == made  # nothing was left to compile

@@ -177,9 +177,9 @@ def test_a_state_that_does_not_fit_is_reported_in_full_and_changes_nothing():
         net.load_state_dict(bad)
     text = str(caught.value)
     for part in (
-        "missing: 1.bias",
-        "unexpected: extra",
-        "0.bias: shape (3,) is required, got (4,)",
+        "Missing key(s): 1.bias",
+        "Unexpected key(s): extra",
+        "size mismatch for 0.bias: shape (3,) is required, got (4,)",
         "1.weight: a tensor",
     ):
         assert part in text

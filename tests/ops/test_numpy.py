@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
+from tests.ops.numpy_calls import MORE, SPECTRAL
 from thalweg.ops import numpy_functions
 
 X = np.array([[0.3, -0.7, 0.9], [0.2, 0.5, -0.4]])
@@ -115,8 +116,82 @@ def test_functions_give_the_same_values(function, args, kwargs):
         assert found == expected
 
 
+def _parts(found):
+    return [p for part in found for p in _parts(part)] if isinstance(found, (list, tuple)) else [found]
+
+
+def _with_tensors(value, leaves):
+    if isinstance(value, (list, tuple)):
+        return type(value)(_with_tensors(v, leaves) for v in value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        leaves.append(tw.tensor(value, requires_grad=True))
+        return leaves[-1]
+    return value
+
+
+def _moved(value, steps):
+    if isinstance(value, (list, tuple)):
+        return type(value)(_moved(v, steps) for v in value)
+    return value + next(steps) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+
+
+@pytest.mark.parametrize(("function", "args", "kwargs"), MORE, ids=lambda v: getattr(v, "__name__", ""))
+def test_functions_with_keywords_have_numpys_values_and_derivatives(function, args, kwargs):
+    fixed = args[1:] if function in (np.gradient, np.select) else ()  # places and choices with their conditions
+    varied = args[:1] if fixed and function is np.gradient else args
+    fixed = fixed if function is np.gradient else ()
+    leaves = []
+    found = _parts(function(*_with_tensors(varied, leaves), *fixed, **kwargs))
+    expected = _parts(function(*args, **kwargs))
+    assert len(found) == len(expected)
+    for f, e in zip(found, expected, strict=True):
+        if isinstance(f, tw.Tensor):
+            assert f.shape == np.shape(e)
+            np.testing.assert_allclose(f.numpy(force=True), e, rtol=1e-9, atol=1e-12)
+        else:
+            assert f == e
+    floating = [f for f in found if isinstance(f, tw.Tensor) and f.requires_grad]
+    if not floating or not any(np.size(e) for e in expected):
+        return
+    rng = np.random.RandomState(1)
+    weights = [rng.randn(*f.shape) for f in floating]
+    sum((f * tw.tensor(w)).sum() for f, w in zip(floating, weights, strict=True)).backward()
+    steps = [rng.randn(*leaf.shape) * 1e-6 for leaf in leaves]
+    if function in (np.linalg.cholesky, np.linalg.eigvalsh):  # of symmetric matrices
+        steps = [s + s.T for s in steps]
+
+    def value(sign):
+        moved = _moved(varied, iter([sign * s for s in steps]))
+        parts = [p for p, f in zip(_parts(function(*moved, *fixed, **kwargs)), found, strict=True) if f.requires_grad]
+        return sum(float((p * w).sum()) for p, w in zip(parts, weights, strict=True))
+
+    slope = sum(
+        float((leaf.grad.numpy() * s).sum()) for leaf, s in zip(leaves, steps, strict=True) if leaf.grad is not None
+    )
+    assert slope == pytest.approx((value(1) - value(-1)) / 2, rel=1e-4, abs=1e-11)
+
+
+@pytest.mark.parametrize(("function", "args", "kwargs"), SPECTRAL, ids=lambda v: getattr(v, "__name__", ""))
+def test_factorizations_multiply_to_the_matrix(function, args, kwargs):
+    x = tw.tensor(args[0], requires_grad=True)
+    found = function(x, **kwargs)
+    if function is np.linalg.svd:
+        product = found[0] * found[1] @ found[2]
+    elif function is np.linalg.eigh:
+        product = found[1] * found[0] @ found[1].mT
+    else:
+        product = found[0] @ found[1]
+    np.testing.assert_allclose(product.numpy(force=True), args[0], rtol=1e-9, atol=1e-9)
+    product.sum().backward()
+    gradient = x.grad.numpy()
+    if function is np.linalg.eigh:
+        gradient = (gradient + gradient.T) / 2
+    np.testing.assert_allclose(gradient, np.ones_like(args[0]), atol=1e-8)
+
+
 def test_every_function_of_the_table_is_called():
-    assert set(numpy_functions._FUNCTIONS) == {c[0] for c in CALLS} | {np.amax, np.amin}
+    called = {c[0] for c in (*CALLS, *MORE, *SPECTRAL)} | {np.amax, np.amin}
+    assert set(numpy_functions._FUNCTIONS) == called
 
 
 def test_gradients_flow_through_numpy():

@@ -157,6 +157,26 @@ def _free_sgd(rng):
     }  # fmt: skip
 
 
+def _signum(rng):
+    return {
+        "lr": _u(rng, 1e-3, 0.1),
+        "momentum": _one_of(rng, 0, 0.5, 0.9),
+        "weight_decay": _decay(rng),
+        "maximize": _flag(rng),
+    }
+
+
+def _adopt(rng):
+    found = _moments()(rng)
+    return {k: found[k] for k in ("lr", "betas", "eps", "weight_decay", "maximize")} | {"decouple": _flag(rng)}
+
+
+def _ademamix(rng):
+    found = _moments()(rng)
+    kept = {k: found[k] for k in ("lr", "eps", "weight_decay", "maximize")}
+    return kept | {"betas": (*found["betas"], _u(rng, 0.9, 0.9999)), "alpha": _u(rng, 0, 8)}
+
+
 def _free_adamw(rng):
     return _moments()(rng) | {"warmup_steps": _one_of(rng, 0, 3)}
 
@@ -191,6 +211,9 @@ ROWS = (
     Row(optim.Yogi, _yogi, (*ADAM, {"initial_accumulator_value": -1}), torch=False),
     Row(optim.AdaBelief, _moments("decoupled_weight_decay"), ADAM, torch=False),
     Row(optim.Lion, _lion, (*LR, *NAN, *DECAY, *BETAS), torch=False),
+    Row(optim.Signum, _signum, (*LR, *NAN, *DECAY, {"momentum": 1.0}, {"momentum": -0.1}), torch=False),
+    Row(optim.ADOPT, _adopt, (*ADAM, {"clip_exponent": 0}), torch=False),
+    Row(optim.AdEMAMix, _ademamix, (*LR, *NAN, *EPS, *DECAY, {"betas": (0.9, 0.99)}, {"alpha": -1}), torch=False),
     Row(optim.LAMB, _moments(), ADAM, torch=False),
     Row(optim.LARS, _lars, (*LR, *NAN, *EPS, *DECAY, {"momentum": -1}, {"trust_coefficient": 0}), torch=False,
         hyper=("lr", "momentum")),

@@ -20,7 +20,9 @@ def test_every_optimizer_has_a_row():
     public = {
         name
         for name, value in vars(optim).items()
-        if inspect.isclass(value) and issubclass(value, optim.Optimizer) and not issubclass(value, optim.Wrapper)
+        if inspect.isclass(value)
+        and issubclass(value, optim.Optimizer)
+        and not issubclass(value, (optim.Wrapper, optim.Partition))
     }
     assert public - {"Optimizer"} == set(BY_NAME)
 
@@ -126,8 +128,44 @@ def free_adamw(y, grads, s):
     return y
 
 
+def signum(x, grads, s):
+    m = 0.0
+    for gradient in grads:
+        g = gradient(x) * (-1 if s["maximize"] else 1)
+        m = s["momentum"] * m + (1 - s["momentum"]) * g
+        x = x - s["lr"] * np.sign(m) - s["lr"] * s["weight_decay"] * x
+    return x
+
+
+def adopt(x, grads, s):
+    m, v, (b1, b2) = np.zeros_like(x), None, s["betas"]
+    for step, gradient in enumerate(grads):
+        g = gradient(x) * (-1 if s["maximize"] else 1)
+        if not s["decouple"]:
+            g = g + s["weight_decay"] * x
+        if step == 0:
+            v = g**2
+            continue
+        if s["decouple"]:
+            x = x - s["lr"] * s["weight_decay"] * x
+        m = b1 * m + (1 - b1) * np.clip(g / np.maximum(np.sqrt(v), s["eps"]), -(step**0.25), step**0.25)
+        x = x - s["lr"] * m
+        v = b2 * v + (1 - b2) * g**2
+    return x
+
+
+def ademamix(x, grads, s):
+    m, n, v, (b1, b2, b3) = 0.0, 0.0, 0.0, s["betas"]
+    for t, gradient in enumerate(grads, 1):
+        g = gradient(x) * (-1 if s["maximize"] else 1)
+        m, n, v = b1 * m + (1 - b1) * g, b3 * n + (1 - b3) * g, b2 * v + (1 - b2) * g**2
+        step = (m / (1 - b1**t) + s["alpha"] * n) / (np.sqrt(v / (1 - b2**t)) + s["eps"])
+        x = x - s["lr"] * (step + s["weight_decay"] * x)
+    return x
+
+
 REFERENCES = {
-    "AMSGrad": amsgrad, "Yogi": yogi, "AdaBelief": adabelief, "Lion": lion, "LAMB": lamb, "LARS": lars,
+    "AMSGrad": amsgrad, "Yogi": yogi, "AdaBelief": adabelief, "Lion": lion, "Signum": signum, "ADOPT": adopt, "AdEMAMix": ademamix, "LAMB": lamb, "LARS": lars,
     "ScheduleFreeSGD": free_sgd, "ScheduleFreeAdamW": free_adamw,
 }  # fmt: skip
 

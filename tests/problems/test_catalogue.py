@@ -140,7 +140,7 @@ def test_the_curvature_of_standardised_data(name):
     if table.task == "classification":
         logistic = find(name).make()
         bound = 0.25 if logistic.outputs == 1 else 0.5
-        assert logistic.smoothness() == pytest.approx(bound * largest, rel=1e-4)
+        assert logistic.smoothness() == pytest.approx(bound * largest + logistic.l2, rel=1e-4)
 
 
 def test_the_curvature_of_raw_data():
@@ -262,13 +262,13 @@ def test_noise_on_data_and_sampling_with_replacement():
 
 @pytest.mark.skipif(importlib.util.find_spec("click") is None, reason="the laboratory is not installed")
 def test_batches_with_and_without_replacement():
-    from thalweg.lab.trial import _Batches
+    from thalweg.lab.trial import Batches
 
     rows = (np.arange(100.0),)
-    without = _Batches(rows, 10, np.random.default_rng(0))
+    without = Batches(rows, 10, np.random.default_rng(0))
     seen = np.concatenate([without.next()[0].numpy() for _ in range(10)])
     assert sorted(seen) == list(range(100))
-    with_ = _Batches(rows, 10, np.random.default_rng(0), True)
+    with_ = Batches(rows, 10, np.random.default_rng(0), True)
     draws = np.concatenate([with_.next()[0].numpy() for _ in range(10)])
     assert len(draws) == 100
     assert 50 < len(set(draws)) < 80  # 63.4 are expected

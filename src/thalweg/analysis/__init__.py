@@ -32,3 +32,6 @@ from .stability import largest_stable_lr as largest_stable_lr
 from .stability import spectral_radius as spectral_radius
 from .stability import stability_by_run as stability_by_run
 from .stability import stability_report as stability_report
+from .watch import Moment as Moment
+from .watch import Watched as Watched
+from .watch import watch as watch

@@ -12,7 +12,8 @@ from ..autograd.modes import enable_grad
 from ..core.engine import backward_pass, reaching
 from ..core.tensor import TensorBase
 from ..errors import ArgumentError
-from ..minimize.objective import Objective, start
+from ..minimize.objective import Objective
+from ..minimize.objective import start as start_of
 from ..ops.tensor import Tensor
 
 __all__ = [
@@ -38,7 +39,7 @@ def hessian(fun: Fun, x: Any) -> Array:
     array([[0.2, 0. ],
            [0. , 4. ]])
     """
-    point = start(x, "hessian")
+    point = start_of(x, "hessian")
     return Objective(fun, point.shape, who="hessian").hessian(point.reshape(-1))
 
 
@@ -98,6 +99,7 @@ class LanczosResult:
     values: Array
     residuals: Array
     products: int
+    vector: Array  # of the largest Ritz value: where a run can begin the next time
 
     @property
     def smallest(self) -> float:
@@ -111,13 +113,21 @@ class LanczosResult:
 
 
 def lanczos(
-    product: Callable[[Array], Array], n: int, *, steps: int = 100, tol: float = 1e-10, seed: int = 0, end: str = "both"
+    product: Callable[[Array], Array],
+    n: int,
+    *,
+    steps: int = 100,
+    tol: float = 1e-10,
+    seed: int = 0,
+    end: str = "both",
+    start: Any = None,
 ) -> LanczosResult:
     """Find the ends of the spectrum of a symmetric operator by Lanczos with full reorthogonalisation.
 
     Stops early once the Ritz values at both ends (or at the one that `end` names, ``"largest"`` or ``"smallest"``)
     have residuals below `tol` times the largest in size. Each residual bounds the distance to a true eigenvalue.
-    Memory: `steps` vectors of length `n`.
+    Memory: `steps` vectors of length `n`. It begins at `start`, by default a random vector from `seed`; near an
+    eigenvector of a similar operator a few steps are enough.
 
     >>> a = np.diag([1.0, 2.0, 10.0])
     >>> r = lanczos(lambda v: a @ v, 3)
@@ -129,11 +139,13 @@ def lanczos(
     which = {"both": [0, -1], "largest": [-1], "smallest": [0]}.get(end)
     if which is None:
         raise ArgumentError(f"lanczos: end must be 'both', 'largest' or 'smallest', got {end!r}.")
-    q = np.random.default_rng(seed).normal(size=n)
+    q = np.random.default_rng(seed).normal(size=n) if start is None else np.asarray(start, np.float64).reshape(-1)
+    if q.size != n or not np.linalg.norm(q) > 0:
+        raise ArgumentError(f"lanczos: start must be a vector of length {n} that is not 0, got shape {q.shape}.")
     basis = [q / np.linalg.norm(q)]
     diagonal: list[float] = []
     beside: list[float] = []
-    values, bound = np.zeros(1), np.zeros(1)
+    values, bound, vectors = np.zeros(1), np.zeros(1), np.ones((1, 1))
     for k in range(min(steps, n)):
         w = np.asarray(product(basis[k]), np.float64)
         diagonal.append(float(basis[k] @ w))
@@ -141,22 +153,22 @@ def lanczos(
         for _ in range(2):  # twice is enough
             w = w - q_matrix.T @ (q_matrix @ w)
         size = float(np.linalg.norm(w))
-        values, bound = _ritz(diagonal, beside, size)
+        values, bound, vectors = _ritz(diagonal, beside, size)
         scale = float(np.abs(values).max())
         if size <= 1e-13 * max(scale, 1e-300) or (k > 2 and bound[which].max() <= tol * scale):
             break
         beside.append(size)
         basis.append(w / size)
-    return LanczosResult(values, bound, len(diagonal))
+    return LanczosResult(values, bound, len(diagonal), vectors[:, -1] @ np.array(basis[: len(vectors)]))
 
 
-def _ritz(diagonal: list[float], beside: list[float], size: float) -> tuple[Array, Array]:
+def _ritz(diagonal: list[float], beside: list[float], size: float) -> tuple[Array, Array, Array]:
     t = np.diag(diagonal)
     k = len(diagonal) - 1
     if k:
         t += np.diag(beside[:k], 1) + np.diag(beside[:k], -1)
     values, vectors = np.linalg.eigh(t)
-    return values, np.abs(size * vectors[-1])
+    return values, np.abs(size * vectors[-1]), vectors
 
 
 @dataclass(frozen=True)

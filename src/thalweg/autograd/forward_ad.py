@@ -101,7 +101,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
             raise DTypeError(f"make_dual: {what} must be a tensor, got {type(x).__name__}.")
         if x._data.dtype.kind != "f":
             raise _NotFloating(f"make_dual: {what} must be floating-point, got {x.dtype}.")
-    if tensor._tangents is not None and number in tensor._tangents:
+    if number in (tensor._fresh_tangents() or {}):
         raise GraphError("make_dual: this tensor has a tangent already.")
     if tangent._data.shape != tensor._data.shape:
         raise ShapeError(f"make_dual: a tangent of shape {tensor._data.shape} is required, got {tangent._data.shape}.")
@@ -120,5 +120,5 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     numbers = [number for number in _open if number in modes.levels]
     if not numbers:
         return UnpackedDualTensor(tensor, None)
-    tangent = None if tensor._tangents is None else tensor._tangents.get(numbers[-1])
+    tangent = (tensor._fresh_tangents() or {}).get(numbers[-1])
     return UnpackedDualTensor(without_tangent(tensor, numbers[-1]), tangent)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.inplace import bump, check_write, rebase
+from ..core.inplace import bump, check_write, rebase, written_below
 from ..core.modes import current, enter
 from ..core.moves import ALIAS, CAST, sum_to
 from ..core.node import BaseNode, Hooks, Output, next_order, visible
@@ -135,7 +135,7 @@ class _Kept:
         self.edge = edge
         self.index = index  # which output it is, if one
         self.place = place  # which input it is, if one
-        self.tangents = x._tangents
+        self.tangents = x._fresh_tangents()
         hooks = current().saved_hooks
         self.unpack: Callable[[Any], Any] | None = hooks[-1][1] if hooks else None
         self.data: Any = hooks[-1][0](x.detach()) if hooks else x._data
@@ -246,7 +246,7 @@ class Function:
     def _apply_dual(cls, args: tuple[Any, ...], number: int) -> Any:
         """Apply below one level of forward mode, then hand the tangents to ``jvp``."""
         plain = tuple(without_tangent(x, number) for x in args)
-        tangents = [x._tangents.get(number) if isinstance(x, TensorBase) and x._tangents else None for x in args]
+        tangents = [(x._fresh_tangents() or {}).get(number) if isinstance(x, TensorBase) else None for x in args]
         result, ctx = cls._applied(plain)
         outputs = list(result) if isinstance(result, tuple) else [result]
         kept = ctx._saved
@@ -259,11 +259,15 @@ class Function:
             raise GraphError(
                 f"{cls.__name__}: jvp must return one tangent per output, {len(outputs)}, got {len(several)}."
             )
-        for y, t in zip(outputs, several, strict=True):
+        for k, (y, t) in enumerate(zip(outputs, several, strict=True)):
             if t is not None and isinstance(y, TensorBase):
                 if t._data.shape != y._data.shape:
                     raise ShapeError(f"{cls.__name__}: jvp must return the shape {y._data.shape}, got {t._data.shape}.")
                 y._tangents = {**(y._tangents or {}), number: t}
+            given = next((x for x, p in zip(args, plain, strict=True) if p is y and x is not p), None)
+            if given is not None:  # written in place, below this level
+                outputs[k] = written_below(given, y)
+        result = tuple(outputs) if isinstance(result, tuple) else outputs[0]
         for saved in kept or ():  # a backward inside this level must see them move
             if saved is not None and saved.index is not None:
                 saved.tangents = outputs[saved.index]._tangents
@@ -317,9 +321,9 @@ def _connected(ctx: FunctionCtx, args: tuple[Any, ...], outputs: list[Any]) -> l
             node = Output(ctx, k) if len(outputs) > 1 else ctx
         if any(y is d for d in ctx._dirty):
             check_write(y, tuple(inputs))
+            value = y._alias()  # before the write counts, so that a view makes its node anew afterwards
             bump(y)
             if records:
-                value = y._alias()
                 value._node = node
                 rebase(y, value)
         elif recording and any(y is x or np.may_share_memory(y._data, x._data) for x in inputs):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,20 +19,26 @@ from ..data.fetched import Unreachable
 from ..errors import MissingExtra, ThalwegError
 from ..lab.config import (
     DEFAULT_EPOCHS,
+    DEFAULT_HELD_OUT,
     DEFAULT_SEEDS,
     DEFAULT_STEPS,
+    DEFAULT_TRIALS,
     ProblemSpec,
     RaceConfig,
     default_budget,
+    held_out,
     resolve_problem,
 )
 from ..lab.contender import Contender, at_rates, default_contenders, distinct, parse_contender, rates
 from ..lab.environment import version
 from ..lab.race import Interrupted, run_race
+from ..lab.reading import possible
+from ..lab.schema import MOST_EPOCHS, MOST_SEED, MOST_SEEDS, MOST_STEPS, MOST_TRIALS, Wrong
 from ..lab.store import Store, new_folder
+from ..lab.suite import SUITES, common, run_suite
 from ..lab.trial import Budget
 from ..problems.base import Problem
-from .output import Progress, print_json, print_race, race_data
+from .output import Progress, print_json, print_race, print_suite, race_data
 
 __all__ = ["WrongCommand", "app"]
 
@@ -111,32 +118,51 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
         raise WrongCommand("--epochs counts passes over rows, and a function has none; use --steps.")
     if epochs is not None and not 0 < epochs < math.inf:
         raise WrongCommand(f"--epochs must be a number > 0, got {epochs:g}.")
+    if epochs is not None and epochs > MOST_EPOCHS:
+        raise WrongCommand(f"--epochs must be at most {MOST_EPOCHS:g}, got {epochs:g}.")
     if steps is None and epochs is None:
         return default_budget(problem.rows)
     return Budget(epochs, steps)
 
 
 @app.command()
-@click.argument("problem", default="diabetes")
+@click.argument("named", metavar="[PROBLEM]...", nargs=-1)
+@click.option(
+    "--suite", type=click.Choice(sorted(SUITES)), help="Race on several problems: tables, functions or networks."
+)
+@click.option(
+    "--model", metavar="mlp:64,64", help="A perceptron with these hidden layers in place of a table's linear model."
+)
 @click.option(
     "-o", "--optimizer", "optimizers", multiple=True, metavar="NAME:KEY=VALUE,…", help="A contender; repeat for more."
 )
 @click.option(
     "--lr",
     metavar="RATES",
-    help="Run each contender once at each learning rate: 0.001,0.01,0.1, or 1e-4..1:200 for 200 of equal ratio.",
+    help="Tune each contender over these learning rates: 0.001,0.01,0.1, or 1e-4..1:200 for 200 of equal ratio "
+    "(with --as-is each rate is a contender of its own).",
 )
 @click.option("--target", metavar="COLUMN", help="What to predict, of a CSV file (default: the last column).")
 @click.option("--start", metavar="X1,X2,…", help="Where every run on a function starts.")
 @click.option(
-    "--seeds", type=click.IntRange(1), default=DEFAULT_SEEDS, show_default=True, help="How many runs of each contender."
+    "--seeds",
+    type=click.IntRange(1, MOST_SEEDS),
+    default=DEFAULT_SEEDS,
+    show_default=True,
+    help="How many runs of each contender.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="What all starts and orders are derived from."
+    "--seed",
+    type=click.IntRange(0, MOST_SEED),
+    default=0,
+    show_default=True,
+    help="What all starts and orders are derived from.",
 )
 @click.option("--epochs", type=float, help=f"Passes over the rows (default {DEFAULT_EPOCHS}, more on small tables).")
 @click.option(
-    "--steps", type=click.IntRange(1), help=f"Steps instead of epochs (default {DEFAULT_STEPS} on a function)."
+    "--steps",
+    type=click.IntRange(1, MOST_STEPS),
+    help=f"Steps instead of epochs (default {DEFAULT_STEPS} on a function).",
 )
 @click.option("--batch", type=click.IntRange(1), help="Rows in a step of the minibatch methods.")
 @click.option("--goal", type=float, help="The loss to count steps to.")
@@ -153,12 +179,42 @@ def _budget(problem: Problem, epochs: float | None, steps: int | None) -> Budget
     default=None,
     help="Run trials that differ only in numbers side by side, compiled (default: where that pays).",
 )
+@click.option(
+    "--trials",
+    type=click.IntRange(1, MOST_TRIALS),
+    default=DEFAULT_TRIALS,
+    show_default=True,
+    help="How many settings of each contender are tried before the result.",
+)
+@click.option("--halving", is_flag=True, help="Settings that fall behind run from fewer tuning seeds.")
+@click.option("--as-is", is_flag=True, help="No tuning: race the settings that are given or derived.")
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 0.9),
+    default=DEFAULT_HELD_OUT,
+    show_default=True,
+    help="Share of a table's rows that settings are chosen by.",
+)
+@click.option(
+    "--test",
+    type=click.FloatRange(0, 0.9),
+    default=DEFAULT_HELD_OUT,
+    show_default=True,
+    help="Share of a table's rows that the result is measured on.",
+)
+@click.option(
+    "--explain/--no-explain",
+    default=None,
+    help="Measure what limits the first two contenders (default: where it is cheap).",
+)
 @click.option("--pictures/--no-pictures", default=True, help="Whether to draw the curves.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def race(
     ctx: click.Context,
-    problem: str,
+    named: tuple[str, ...],
+    suite: str | None,
+    model: str | None,
     optimizers: tuple[str, ...],
     lr: str | None,
     target: str | None,
@@ -175,34 +231,62 @@ def race(
     noise: float | None,
     replacement: bool,
     compiled: bool | None,
+    trials: int,
+    halving: bool,
+    as_is: bool,
+    validation: float,
+    test: float,
+    explain: bool | None,
     pictures: bool,
     as_json: bool,
 ) -> int:
     """Race optimizers on PROBLEM and keep everything in a folder.
 
+    Every contender is tuned alike, by validation rows; what was chosen runs from fresh seeds, and is measured on test rows.
+
     PROBLEM is a name (see `thalweg list problems`), a CSV file, an expression such as "(x1-1)**2 + x2**4", or the
-    config.toml of an earlier race.
+    config.toml of an earlier race; diabetes by default. Several problems are raced one after the other and compared by
+    performance profiles.
     """
     given = {
         name for name in ctx.params if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     }  # fmt: skip
+    names = (*named, *SUITES.get(suite or "", ()))
+    problem = names[0] if names else "diabetes"
     with reading():
+        if len(names) > 1:
+            if resume is not None or any(name.endswith(".toml") for name in names):
+                raise WrongCommand("Several problems are raced anew; name one to go on with.")
+            folder = new_folder("race", suite or "several", out)
+            configs = []
+            rules = _rules(trials, halving, as_is, validation, test, given)
+            for name in names:
+                spec = resolve_problem(
+                    name, target, _numbers(start, "--start"), noise=noise, replacement=replacement, model=model
+                )
+                own = dict(rules)
+                configs.append(_config(spec, optimizers, lr, epochs, steps, batch, seeds, seed, goal, compiled, own))
+            chosen = dict(zip([c.problem.slug for c in configs], common(configs), strict=True))
+            if len(chosen) < len(configs):
+                raise WrongCommand("Each problem may be named once.")
+            return _several(chosen, folder, jobs, pictures, explain, as_json)
         if resume is not None:
-            _only(given, {"resume", "jobs", "pictures", "as_json"}, "--resume")
+            _only(given, {"resume", "jobs", "explain", "pictures", "as_json"}, "--resume")
             store = Store.open(Path(resume))
-            store.config.problem.load()
+            store.config.load()
         else:
             if problem.endswith(".toml"):
-                _only(given, {"problem", "jobs", "out", "compiled", "pictures", "as_json"}, "a configuration")
+                _only(given, {"named", "jobs", "out", "compiled", "explain", "pictures", "as_json"}, "a configuration")
                 config = RaceConfig.from_toml(Path(problem))
                 if compiled is not None:
                     config = replace(config, compiled=compiled)
-                config.problem.load()
+                config.load()
             else:
                 spec = resolve_problem(
-                    problem, target, _numbers(start, "--start"), noise=noise, replacement=replacement
+                    problem, target, _numbers(start, "--start"), noise=noise, replacement=replacement, model=model
                 )
-                config = _config(spec, optimizers, lr, epochs, steps, batch, seeds, seed, goal, compiled)
+                rules = _rules(trials, halving, as_is, validation, test, given)
+                config = _config(spec, optimizers, lr, epochs, steps, batch, seeds, seed, goal, compiled, rules)
             store = Store.create(new_folder("race", config.problem.slug, out), config)
     try:
         with Progress() as progress:
@@ -213,6 +297,7 @@ def race(
                 progress=progress,
                 pictures=pictures,
                 note=progress.note,
+                explain=explain,
             )
     except Interrupted as stop:
         print(
@@ -225,6 +310,30 @@ def race(
         print_json(race_data(result))
     else:
         print_race(result)
+    return 0
+
+
+def _several(
+    configs: dict[str, RaceConfig], folder: Path, jobs: int, pictures: bool, explain: bool | None, as_json: bool
+) -> int:
+    """Race on several problems; print each conclusion, and the profiles."""
+    try:
+        with Progress() as progress:
+            found = run_suite(
+                configs, folder, command=["thalweg", *sys.argv[1:]], jobs=jobs, progress=progress, pictures=pictures,
+                note=progress.note, explain=bool(explain),
+            )  # fmt: skip
+    except Interrupted as stop:
+        print(
+            f"thalweg: stopped after {stop.done} of {stop.total} runs on {stop.path.name}; what was done is kept in {folder}/, "
+            f"and thalweg race --resume {stop.path} goes on with that one.",
+            file=sys.stderr,
+        )
+        return 130
+    if as_json:
+        print_json({"problems": {n: race_data(r) for n, r in found.results.items()}, "profiles": found.to_json()})
+    else:
+        print_suite(found)
     return 0
 
 
@@ -247,23 +356,48 @@ def _config(
     seed: int,
     goal: float | None,
     compiled: bool | None,
+    rules: dict[str, Any],
 ) -> RaceConfig:
-    problem = spec.load()
+    if not spec.load().rows:
+        rules |= {"validation": 0.0, "test": 0.0}
+    problem = held_out(spec, rules["validation"], rules["test"], seed)
     if goal is not None and not math.isfinite(goal):
         raise WrongCommand(f"--goal must be a finite number, got {goal:g}.")
     if batch is not None and not problem.rows:
         raise WrongCommand("--batch counts rows, and a function has none.")
     if batch is not None and batch > problem.rows:
-        raise WrongCommand(f"--batch must be at most {problem.rows}, the number of rows, got {batch}.")
+        raise WrongCommand(f"--batch must be at most {problem.rows}, the number of rows to train on, got {batch}.")
     if spec.start is not None:
-        seeds = 1  # nothing is left to chance, so that every seed would give the same run
+        seeds = rules["tuning_seeds"] = 1  # nothing is left to chance, so that every seed would give the same run
     contenders = _contenders(optimizers, problem, batch)
     if lr is not None:
         own = next((text for text in optimizers if "lr" in re.findall(r"[:,]\s*(\w+)\s*=", text)), None)
         if own is not None:
             raise WrongCommand(f"--lr gives the learning rates of every contender; leave lr out of -o {own}.")
-        contenders = tuple(at_rates(contenders, rates(lr)))
-    return RaceConfig(spec, contenders, _budget(problem, epochs, steps), seeds, seed, goal, compiled)
+        if rules["trials_each"]:
+            rules["rates"] = tuple(rates(lr))
+            rules["trials_each"] = len(rules["rates"])
+        else:
+            contenders = tuple(at_rates(contenders, rates(lr)))
+    config = RaceConfig(spec, contenders, _budget(problem, epochs, steps), seeds, seed, goal, compiled, **rules)
+    try:
+        possible(config)
+    except Wrong as wrong:
+        raise WrongCommand(f"--{wrong}.") from None
+    return config
+
+
+def _rules(trials: int, halving: bool, as_is: bool, validation: float, test: float, given: set[str]) -> dict[str, Any]:
+    """Return the protocol that was asked for."""
+    if as_is and (found := given & {"trials", "halving"}):
+        raise WrongCommand(f"--as-is leaves out the tuning; leave out --{min(found)} too.")
+    if "trials" in given and "lr" in given:
+        raise WrongCommand("--lr gives the settings that are tried; leave out --trials.")
+    if (validation == 0) != (test == 0):
+        raise WrongCommand("--validation and --test must both be 0 (no rows are held out) or both be above 0.")
+    if validation + test >= 1:
+        raise WrongCommand(f"--validation and --test must leave rows to train on, got {validation:g} and {test:g}.")
+    return {"trials_each": 0 if as_is else trials, "halving": halving, "validation": validation, "test": test}
 
 
 @app.command()

@@ -10,6 +10,7 @@ import click
 from rich.table import Table as Grid
 from rich.text import Text
 
+from ..lab.advice import Tried
 from ..lab.diagnose import Diagnosis
 from .output import number, print_json, stdout
 
@@ -70,6 +71,26 @@ def data_of(found: Diagnosis) -> dict[str, Any]:
         if found.noise is None
         else {"norm": found.noise.norm, "variance": found.noise.variance, "noise scale": found.noise.scale},
         "advice": list(found.advice),
+        "tried": None if found.tried is None else _tried(found.tried, found.problem),
+    }
+
+
+def _tried(found: Tried, problem: str) -> dict[str, Any]:
+    return {
+        "contender": found.typed,
+        "command": found.command(problem),
+        "settings": dict(found.contender.settings),
+        "batch": found.contender.batch,
+        "steps": found.budget.steps,
+        "epochs": found.budget.epochs,
+        "seeds": found.seeds,
+        "diverged": found.diverged,
+        "goal": found.goal,
+        "reached": found.reached,
+        "steps to goal": found.steps_to_goal,
+        "median start loss": found.start,
+        "median final loss": found.end,
+        "candidates": found.candidates,
     }
 
 
@@ -101,3 +122,5 @@ def print_diagnosis(found: Diagnosis) -> None:
     console.print(rates)
     for sentence in found.advice:
         console.print(Text(sentence))
+    if found.tried is not None:
+        console.print(Text(f"To run it: {found.tried.command(found.problem)}"), soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any
@@ -13,12 +14,16 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from ..lab.contender import Contender
 from ..lab.race import Result
+from ..lab.splits import HeldOut
 from ..lab.statistics import FEW, Summary
+from ..lab.suite import SuiteResult
 from ..lab.sweeps import AS_ASKED, TOO_SHORT
 from ..lab.trial import Record
+from ..lab.tuning import Tuned
 
-__all__ = ["Progress", "number", "print_json", "print_race", "race_data", "stdout"]
+__all__ = ["Progress", "number", "print_json", "print_race", "print_suite", "race_data", "stdout"]
 
 WIDTH = 80
 ROWS = 30  # of the table; of more contenders the best are shown
@@ -125,10 +130,10 @@ def told(record: Record) -> str:
     return f"{what}: loss {number(record.final, 6)} ({took})"
 
 
-def _interval(summary: Summary) -> str:
+def _interval(summary: Summary, digits: int) -> str:
     if summary.interval is None or not math.isfinite(summary.interval[0]):
         return "-"
-    low, high = (number(x, 4) if math.isfinite(x) else "∞" for x in summary.interval)
+    low, high = (number(x, digits) if math.isfinite(x) else "∞" for x in summary.interval)
     return f"{low}–{high}"
 
 
@@ -148,14 +153,30 @@ def _head(result: Result) -> list[str]:
         (f"{config.budget.epochs:g}", "epoch") if config.budget.steps is None else (f"{config.budget.steps}", "step")
     )
     span = f"{count} {unit}" if count == "1" else f"{count} {unit}s"
+    if isinstance(problem, HeldOut):
+        train, validation, test = problem.counts
+        lines.append(f"Each seed holds out rows: {train} to train on, {validation} to choose by, {test} to test")
+    if config.trials_each:
+        at = "each given rate" if config.rates is not None else f"{config.trials_each} settings"
+        lines.append(
+            f"Tuning: {at} of each contender from {_seeds(config.tuning_seeds)} ({result.tuning_runs} runs of {span})"
+        )
+    fresh = "fresh " if config.trials_each else ""
     if config.seeds > 1:
-        lines.append(f"{config.seeds} seeds, {span} each; every contender has the same starts and orders of rows")
+        lines.append(
+            f"{config.seeds} {fresh}seeds, {span} each; every contender has the same starts and orders of rows"
+        )
     else:
         lines.append(f"One run of {span} each")
     if problem.rows:
         lines.append(_rows_in_a_step(result))
-    lines.append(f"Goal: loss {number(result.goal, 6)}{_why(result)}")
+    what = "validation loss" if isinstance(problem, HeldOut) else "loss"
+    lines.append(f"Goal: {what} {number(result.goal, 6)}{_why(result)}")
     return lines
+
+
+def _seeds(count: int) -> str:
+    return "one seed of its own" if count == 1 else f"{count} seeds of their own"
 
 
 def _rows_in_a_step(result: Result) -> str:
@@ -171,6 +192,8 @@ def _why(result: Result) -> str:
     if result.config.goal is not None:
         return " (as given)"
     best = result.problem.optimum
+    if result.config.test and result.problem.rows:
+        return ", 5% of the way from the smallest to the start (each seed has its own)"
     if best is None:
         return ", 1% of the way from the best found to the start"
     return f", 1% of the way from the smallest, {number(best, 6)}, to the start"
@@ -190,56 +213,140 @@ def print_race(result: Result) -> None:
 def _table(result: Result) -> Grid:
     grid = Grid(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="underline")
     unit, factor = ("ms", 1e3) if any(s.seconds_per_step >= 0.01 for s in result.summaries) else ("µs", 1e6)
-    several = result.config.seeds >= FEW
+    tested = any(s.test is not None for s in result.summaries)
+    metric = result.problem.metric if tested else None
+    tuned = {t.default.label: t for t in result.tuned or ()}
+    columns: list[tuple[str, Callable[[Summary, Contender], str]]] = [
+        ("test loss" if tested else "loss", lambda s, c: number(s.mean, 4 if tuned else 5))
+    ]
+    if result.config.seeds >= FEW:
+        columns.append(("median, 95%", lambda s, c: _interval(s, 3 if tuned else 4)))
+    if metric is not None:
+        columns.append((METRICS.get(metric, metric), lambda s, c: _share(s.metrics.get(f"test {metric}"))))
+    if tuned:
+        columns.append(("untuned", lambda s, c: number(result.defaults[s.contender].mean, 4)))
+        columns.append(("lr ok", lambda s, c: _decades(tuned[s.contender].decades)))
+    columns.append(("goal", lambda s, c: f"{s.steps_to_goal:.0f}" if math.isfinite(s.steps_to_goal) else "-"))
+    columns.append((f"{unit}/step", lambda s, c: _time(factor * s.seconds_per_step)))
+    if any(s.diverged for s in result.summaries):
+        columns.append(("div.", lambda s, c: str(s.diverged) if s.diverged else "-"))
     grid.add_column("contender", no_wrap=True)
-    grid.add_column("settings", min_width=12, max_width=SETTINGS_WIDTH, overflow="fold")
-    grid.add_column("loss", justify="right", no_wrap=True)
-    if several:
-        grid.add_column("95% interval", no_wrap=True)
-    grid.add_column("to goal", justify="right", no_wrap=True)
-    grid.add_column(f"{unit}/step", justify="right", no_wrap=True)
-    grid.add_column("div.", justify="right", no_wrap=True)
-    best = result.best
-    shown = sorted(result.summaries, key=lambda s: s.final)[:ROWS]
-    for summary, contender in zip(result.summaries, result.config.contenders, strict=True):
-        if summary not in shown:
-            continue
-        cells = [contender.label, contender.described(fixed=False), number(summary.final)]
-        if several:
-            cells.append(_interval(summary))
-        steps = summary.steps_to_goal
-        cells.append(f"{steps:.0f}" if math.isfinite(steps) else "-")
-        time = factor * summary.seconds_per_step
-        cells.append(f"{time:.0f}" if time >= 10 else f"{time:.2g}")
-        cells.append(str(summary.diverged) if summary.diverged else "-")
-        grid.add_row(*cells, style="bold" if summary is best else None)
+    grid.add_column("settings", min_width=12, max_width=14 if tuned else SETTINGS_WIDTH, overflow="fold")
+    for name, _ in columns:
+        grid.add_column(name, justify="right", no_wrap=True)
+    place = {name: k for k, name in enumerate(result.comparison.order)}
+    for s in sorted(result.summaries, key=lambda s: place[s.contender])[:ROWS]:
+        contender = next(c for c in result.config.contenders if c.label == s.contender)
+        cells = [cell(s, contender) for _, cell in columns]
+        style = "bold" if s.contender in result.best else None
+        grid.add_row(s.contender, contender.described(fixed=False, digits=4 if tuned else 6), *cells, style=style)
     return grid
+
+
+METRICS = {"accuracy": "acc.", "R2": "R²"}
+
+
+def _share(x: float | None) -> str:
+    return "-" if x is None or not math.isfinite(x) else f"{x:.3f}"
+
+
+def _decades(x: float) -> str:
+    return f"{x:.1f}" if math.isfinite(x) else "-"
+
+
+def _time(time: float) -> str:
+    return f"{time:.0f}" if time >= 10 else f"{time:.2g}"
 
 
 def _tail(result: Result) -> list[str]:
     lines = [""]
-    best = result.best
     count = len(result.summaries)
     if count > ROWS:
         lines.append(f"These are the best {ROWS} of {count} contenders; results.csv has all.")
-    if best is None:
-        lines.append("Every contender diverged.")
-    else:
-        middle = "a median final loss" if result.config.seeds > 1 else "a final loss"
-        lines.append(f"Best: {best.contender}, with {middle} of {number(best.final, 6)}.")
-        if result.no_worse:
-            lines.append(f"No evidence of a difference from it: {_names(result.no_worse)}.")
+    lines += conclusion(result)
+    for seen in result.why.values():
+        lines.append(" ".join(seen.sentences()))
+    lines += _of_tuning(result)
     lines += _ran(result)
-    if result.shared_machine and result.how.alone:
-        lines.append("Times are from a shared machine: several runs at once.")
     if result.path is not None:
         lines.append(f"Everything is in {result.path}/")
     return lines
 
 
-def _names(labels: list[str]) -> str:
+def conclusion(result: Result) -> list[str]:
+    """Return what is claimed, in words: the same on the terminal, in JSON and in the manifest."""
+    found = result.comparison
+    lines = found.sentences()
+    if found.enough and len(found.names) > 1 and result.best:
+        first = result.best[0]
+        apart = [(b, found.interval(b, first)) for b in found.order if found.differs(b, first)]
+        told = [
+            f"{b} {number(ends[0], 3)} to {number(ends[1], 3) if math.isfinite(ends[1]) else '∞'}"
+            for b, ends in apart
+            if ends is not None
+        ]
+        if told:
+            unit = "decades, " if result.in_decades else ""
+            lines.append(f"Above {first} by ({unit}95%, all pairs at once): {_names(told, '; ')}.")
+    if result.in_decades and len(found.names) > 1:
+        lines.append("Compared: log10 of the loss above the smallest possible.")
+    return lines
+
+
+def _of_tuning(result: Result) -> list[str]:
+    if result.tuned is None:
+        return []
+    lines = []
+    widened = [f"{t.default.label} ({t.widened})" for t in result.tuned if t.widened]
+    if widened:
+        lines.append(f"The best rate lay at the end of the space, which was widened: {_names(widened)}.")
+    edge = [t.default.label for t in result.tuned if t.at_the_edge]
+    if edge:
+        lines.append(f"The best rate is still the smallest or largest tried: {_names(edge)}; try more with --trials.")
+    lines.append(
+        "Losses are means over seeds; untuned: at the settings before tuning. lr ok: decades of the rate within 10% of the best."
+    )
+    return lines
+
+
+def print_suite(found: SuiteResult) -> None:
+    """Print what a race over several problems found: each conclusion, then the profiles."""
+    console = stdout()
+    for name, result in found.results.items():
+        console.print(Text(f"{name}: {result.comparison.sentences()[0]}"))
+    console.print()
+    grid = Grid(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="underline")
+    for column in ("contender", "score", "within 2x", "cheapest on"):
+        grid.add_column(column, justify="left" if column == "contender" else "right")
+    profiles = found.profiles
+    for label in found.order:
+        cheapest = profiles.rho(label, 1) * len(profiles.problems)
+        within = f"{profiles.rho(label, 2):.0%}" if profiles.problems else "-"
+        score = profiles.score[label]
+        grid.add_row(
+            label,
+            f"{score:.3f}" if math.isfinite(score) else "-",
+            within,
+            f"{cheapest:.0f}" if profiles.problems else "-",
+        )
+    console.print(grid)
+    lines = [
+        "",
+        "Cost: row gradients to the goal (medians over seeds), over the smallest of any contender.",
+        f"Score: the profile's mean from 1 to 4 times, over {len(profiles.problems)} problems (Dolan and Moré 2002; AlgoPerf).",
+        "With more than two contenders the order behind the first can change when one is taken away",
+        "(Gould and Scott 2016): profiles.json has the scores of each pair. No error rate is claimed for scores.",
+    ]
+    if profiles.dropped:
+        lines.append(f"Left out, since no contender reached the goal: {', '.join(profiles.dropped)}.")
+    lines.append(f"Everything is in {found.path}/")
+    for line in lines:
+        console.print(Text(line))
+
+
+def _names(labels: list[str], between: str = ", ") -> str:
     more = len(labels) - NAMES
-    return ", ".join(labels[:NAMES]) + (f" and {more} more" if more > 0 else "")
+    return between.join(labels[:NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _ran(result: Result) -> list[str]:
@@ -254,16 +361,52 @@ def _ran(result: Result) -> list[str]:
     if how.swept:
         text = f"{how.swept} trials ran in {how.sweeps} compiled sweep{'s' if how.sweeps > 1 else ''}"
         lines.append(text + (f", {single} one by one ({'; '.join(why)})." if single else "."))
-        lines.append("A swept trial's time is its share of the sweep; --no-compile races for time.")
     else:
         lines.append(f"All {single} trials ran one by one ({'; '.join(why)}).")
     return lines
+
+
+def _numbers(s: Summary) -> dict[str, Any]:
+    return {
+        "runs": s.runs,
+        "diverged": s.diverged,
+        "final_loss": s.final,
+        "validation_loss": s.validation,
+        "test_loss": s.test,
+        "metrics": s.metrics,
+        "mean": s.mean,
+        "interval": s.interval,
+        "steps_to_goal": s.steps_to_goal,
+        "gradients_to_goal": s.gradients_to_goal,
+        "reached_goal": s.reached,
+        "seconds_per_step": s.seconds_per_step,
+    }
+
+
+def _default(result: Result, label: str) -> dict[str, Any]:
+    tuned = next(t for t in result.tuned or () if t.default.label == label)
+    return {"settings": dict(tuned.default.settings), **_numbers(result.defaults[label])}
+
+
+def _tuning(tuned: Tuned) -> dict[str, Any]:
+    return {
+        "settings_tried": len(tuned.candidates),
+        "runs": sum(len(c.losses) for c in tuned.candidates),
+        "widened": tuned.widened or None,
+        "at_the_edge": tuned.at_the_edge,
+        "decades_within_10_percent": tuned.decades,
+        "expected_best": tuned.curve.expected.tolist(),
+        "tried": [
+            {"settings": dict(c.contender.settings), "loss": c.score, "pruned": c.pruned} for c in tuned.candidates
+        ],
+    }
 
 
 def race_data(result: Result) -> dict[str, Any]:
     """Return what a race found as plain data."""
     curvature = result.problem.curvature()
     contenders = []
+    tuned = {t.default.label: t for t in result.tuned or ()}
     for s, c in zip(result.summaries, result.config.contenders, strict=True):
         contenders.append(
             {
@@ -271,17 +414,14 @@ def race_data(result: Result) -> dict[str, Any]:
                 "method": c.method,
                 "settings": dict(c.settings),
                 "batch": c.batch or None,
-                "runs": s.runs,
-                "diverged": s.diverged,
-                "final_loss": s.final,
-                "interval": s.interval,
-                "steps_to_goal": s.steps_to_goal,
-                "reached_goal": s.reached,
-                "seconds_per_step": s.seconds_per_step,
+                **_numbers(s),
+                "default": None if s.contender not in tuned else _default(result, s.contender),
+                "tuning": None if s.contender not in tuned else _tuning(tuned[s.contender]),
+                "why": None if s.contender not in result.why else list(result.why[s.contender].sentences()),
                 "swept": sum(r.sweep > 0 for r in result.of(s.contender)),
             }
         )
-    best = result.best
+    found = result.comparison.to_json()
     return {
         "problem": result.problem.name,
         "what": result.problem.describe(),
@@ -294,11 +434,16 @@ def race_data(result: Result) -> dict[str, Any]:
         "where": curvature.where,
         "goal": result.goal,
         "seeds": result.config.seeds,
+        "held_out": dict(zip(("train", "validation", "test"), result.problem.counts, strict=True))
+        if isinstance(result.problem, HeldOut)
+        else None,
         "epochs": result.config.budget.epochs,
         "steps": result.config.budget.steps,
         "contenders": contenders,
         "ran": asdict(result.how),
-        "best": None if best is None else best.contender,
-        "no_evidence_of_a_difference": result.no_worse,
+        "best": result.best,
+        "differs": found["differs"],
+        "seeds_to_separate": found["seeds_to_separate"],
+        "conclusion": conclusion(result),
         "folder": None if result.path is None else str(result.path),
     }

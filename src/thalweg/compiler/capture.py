@@ -7,6 +7,7 @@ that were there before are inputs; those that were written are state. What Pytho
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import sys
 from collections.abc import Callable
@@ -22,7 +23,9 @@ from ..core.primitive import Primitive
 from ..core.tensor import TensorBase
 from ..errors import CaptureError
 from ..ops.arithmetic import _where
+from .guards import Places
 from .program import Array, Draw, Input, Operation, Program, Value, Write
+from .world import World
 
 __all__ = ["Captured", "Guard", "capture"]
 
@@ -43,7 +46,9 @@ class Guard:
 class Captured:
     """A program, the conditions under which it holds, and the form of what the function returned."""
 
-    __slots__ = ("decisions", "form", "guards", "program", "schedules", "shares", "undo", "unfilled")
+    __slots__ = (
+        "decisions", "form", "guards", "places", "program", "refused", "schedules", "shares", "undo", "unfilled", "world",
+    )  # fmt: skip
 
     def __init__(self, program: Program, guards: list[Guard], form: Any, undo: Callable[[], None]) -> None:
         self.program = program
@@ -53,6 +58,9 @@ class Captured:
         self.schedules: list[tuple[Any, Callable[[], None]]] = []  # schedulers that step in each run
         self.unfilled: list[TensorBase] = []  # whose gradient is added to and was not there yet
         self.decisions: list[tuple[Value, bool]] = []  # on settings alone; checked when these change
+        self.refused: str | None = None  # why the function must run as written
+        self.places: Places | None = None  # what its Python read
+        self.world: World | None = None
 
 
 class _Storage:
@@ -84,7 +92,10 @@ class _Entry:
 class Capture:
     """The recorder. It keeps every array it has seen alive, so that none can be mistaken for another."""
 
-    def __init__(self, keep_lines: bool = True) -> None:
+    def __init__(self, strict: bool = True) -> None:
+        self.strict = strict
+        self.refused: str | None = None  # why the function must run as written, where that is no error
+        self.world = World()
         self.program = Program()
         self.entries: dict[int, _Entry] = {}
         self.storages: list[_Storage] = []
@@ -277,10 +288,17 @@ class Capture:
         if value in self.on_settings and how == "bool":
             self.decisions.append((value, bool(tensor._data)))
             return
-        raise CaptureError(
-            f"compile: {how} was asked of a value that is only known when the compiled program runs, at {user_line()}. "
-            "Choose with where() instead of if, return the value and look at it outside, or leave this function eager."
+        self.refuse(
+            f"{how} was asked of a value that is only known when the compiled program runs, at {user_line()}",
+            "Choose with where() instead of if, return the value and look at it outside, or leave this function eager.",
         )
+
+    def refuse(self, why: str, advice: str = "") -> None:
+        """Raise CaptureError if strict; else note that later calls run as written, and let this one go on."""
+        if self.strict:
+            raise CaptureError(f"compile: {why}." + (f" {advice}" if advice else ""))
+        if self.refused is None:
+            self.refused = why
 
     def gradient(self, tensor: TensorBase | None) -> None:
         """Note which leaves receive gradients, and what was in ``.grad`` before."""
@@ -301,9 +319,10 @@ class Capture:
     def draws(self, generator: Any) -> None:
         """Note which generator the next operation draws from."""
         if self.kept:
-            raise CaptureError(
-                f"compile: random numbers are drawn in a step that may be left out, at {user_line()}, and how many were "
-                "drawn before must not depend on values. Leave this function eager, or draw outside of that step."
+            self.refuse(
+                f"random numbers are drawn in a step that may be left out, at {user_line()}, and how many were drawn "
+                "before must not depend on values",
+                "Leave this function eager, or draw outside of that step.",
             )
         if not any(g is generator for g, _ in self.draws_before):
             self.draws_before.append((generator, generator.call))
@@ -314,12 +333,7 @@ class Capture:
         if id(module) in self.seen:
             return
         self.seen.add(id(module))
-        name = type(module).__name__
-        mode, parts = module.training, _parts(module)
-        self.guards.append(
-            Guard(f"{name} was put into {'eval' if mode else 'train'} mode", lambda: module.training is mode)
-        )
-        self.guards.append(Guard(f"the parameters or modules of {name} changed", lambda: _parts(module) == parts))
+        self.world.nn_module(module, frozenset(), type(module).__name__)
 
     def optimizer(self, optimizer: Any) -> None:
         """Guard the groups of an optimizer and every setting that is no number."""
@@ -327,6 +341,7 @@ class Capture:
             return
         self.seen.add(id(optimizer))
         name = type(optimizer).__name__
+        self.world.optimizer(optimizer, frozenset(), name)
         self.guards.append(Guard(f"the groups or fixed settings of {name} changed", _groups(optimizer)))
 
     def depends(self, on: Any, what: str, now: Callable[[], Any]) -> None:
@@ -347,18 +362,19 @@ class Capture:
         for group, key, index, before in self.groups:
             now = group[key] if index is None else group[key][index]
             if id(group) not in self.scheduled and float(now._data if isinstance(now, TensorBase) else now) != before:
-                raise CaptureError(
-                    f"compile: the function changed {key} of an optimizer's group from {before} to {now}, which a compiled "
-                    "run does not repeat. Use a scheduler, change it outside, or pass one value per step to loop()."
+                self.refuse(
+                    f"the function changed {key} of an optimizer's group from {before} to {now}, which a compiled run does "
+                    "not repeat",
+                    "Use a scheduler, change it outside, or pass one value per step to loop().",
                 )
 
     def setting(self, group: dict[str, Any], key: str, at: int | None, kind: type) -> TensorBase:
         """Return the tensor that stands for a number in a group."""
         index = at
         if id(group) in self.scheduled:
-            raise CaptureError(
-                f"compile: {key} is needed after a scheduler has stepped in the same run, at {user_line()}. Step the "
-                "scheduler last, or outside of the compiled function."
+            self.refuse(
+                f"{key} is needed after a scheduler has stepped in the same run, at {user_line()}",
+                "Step the scheduler last, or outside of the compiled function.",
             )
         known = self.settings.get((id(group), key, index))
         if known is None:
@@ -432,15 +448,6 @@ def _tensor_guard(tensor: TensorBase) -> Guard:
         return data.strides == strides and data.dtype == kind
 
     return Guard(f"a tensor of shape {shape} changed its shape, dtype or requires_grad", holds, tensor)
-
-
-def _parts(module: Any) -> tuple[Any, ...]:
-    return (
-        type(module),
-        tuple(map(id, module._parameters.values())),
-        tuple(map(id, module._buffers.values())),
-        tuple(map(id, module._modules.values())),
-    )
 
 
 def _groups(optimizer: Any) -> Callable[[], bool]:
@@ -522,31 +529,57 @@ def rebuild(form: Any, leaves: list[Any]) -> Any:
     return of(*done) if kind == "named" else of(done)
 
 
-def capture(fn: Callable[..., Any], args: tuple[Any, ...], tensors: list[TensorBase]) -> tuple[Captured, Any]:
-    """Run ``fn(*args)`` with a recorder in force; `tensors` are those among the arguments. Return what it returned too."""
-    if current().recorder is not None:
-        raise CaptureError("compile: a compiled function cannot be called while another one is captured.")
-    recorder = Capture()
+def capture(
+    fn: Callable[..., Any], args: tuple[Any, ...], tensors: list[TensorBase], strict: bool = True,
+    watch: Callable[..., Any] | None = None,
+) -> tuple[Captured, Any]:  # fmt: skip
+    """Run ``fn(*args)`` with a recorder in force; `tensors` are those among the arguments. Return its result too.
+
+    What cannot be compiled is an error with `strict`; else the run goes on as an eager one, and `refused` says why.
+    With `watch`, the user's function that `fn` runs, what Python reads and stores outside of it is followed too.
+    """
+    recorder = Capture(strict)
+    world = recorder.world
     for k, tensor in enumerate(tensors):
         recorder.argument(tensor, k)
     outer = current()
     default, grad = _dtype.default_float(), outer.grad
-    enter(outer.replace(recorder=recorder))
-    try:
-        result = fn(*args)
-        recorder.check_settings()
-    except BaseException:
-        enter(outer)
-        _undo(recorder)
-        raise
-    enter(outer)
     leaves: list[Any] = []
-    form = flatten(result, leaves)
-    recorder.finish(leaves)
+    if watch:
+        world.given(watch, args)
+    try:
+        enter(outer.replace(recorder=recorder))
+        try:
+            with world.watching() if watch else contextlib.nullcontext():
+                result = fn(*args)
+            recorder.check_settings()
+        finally:
+            enter(outer)
+        refused = recorder.refused or world.blocked or (world.stored() if watch else None)
+        if refused is None:
+            form = flatten(result, leaves)
+            recorder.finish(leaves)
+    except Exception as error:
+        if isinstance(error, CaptureError):  # any other exception is the function's own, which leaves what it wrote
+            _undo(recorder)
+            world.put_back()
+        raise
+    except BaseException:
+        _undo(recorder)
+        world.put_back()
+        raise
+    undo = _undoing(recorder)
+    if refused is not None:
+        if strict:
+            undo()
+            raise CaptureError(f"compile: the function cannot be compiled, since {refused}.")
+        captured = Captured(recorder.program, [], None, undo)
+        captured.refused, captured.world = refused, world
+        return captured, result
     recorder.guards.append(Guard("the default dtype changed", lambda: _dtype.default_float() is default))
     recorder.guards.append(Guard("gradients were switched on or off", lambda: current().grad is grad))
-    undo = _undoing(recorder)
     captured = Captured(recorder.program, recorder.guards, form, undo)
+    captured.places = Places(world.settle())
     captured.unfilled = recorder.unfilled
     captured.schedules = [(scheduler, step) for scheduler, step, _ in recorder.schedules]
     captured.decisions = recorder.decisions

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import sys
+import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,15 +22,18 @@ from ..ops._coerce import as_tensor
 from .cache import no_collection
 from .calls import described, matrices, rows_of, runs_of, settings_of, split, starts_of, swept_settings
 from .capture import capture, flatten, rebuild
+from .codes import is_library
+from .interrupts import answered, held, pause
 from .program import Array, Program
 from .scalars import NoKernel
-from .threads import late_interrupts
+from .turns import Turn
 from .version import Kept, Version
 
 __all__ = ["Compiled", "Sweep", "compile"]
 
 
 _VERSIONS = 8  # programs of one function that are kept
+_get_ident = threading.get_ident
 
 
 class Sweep(NamedTuple):
@@ -59,6 +65,20 @@ def _has_graph(result: Any) -> bool:
     return True
 
 
+def _unfill(tensors: list[TensorBase]) -> None:
+    """Take away the gradients of zeros that a loop or a sweep began with."""
+    for tensor in tensors:
+        tensor._grad = None
+
+
+def _levels() -> int:
+    """Return how many frames up a warning finds the user's code."""
+    frame, levels = sys._getframe(1), 1
+    while frame.f_back is not None and is_library(frame.f_code.co_filename):
+        frame, levels = frame.f_back, levels + 1
+    return levels
+
+
 class Compiled:
     """A function that runs from its program. See :func:`compile`."""
 
@@ -69,6 +89,8 @@ class Compiled:
         self._versions: list[Version] = []
         self._log: list[str] = []
         self._name = ""
+        self._turn = Turn()
+        self._written: str | None = None  # why the function runs as written
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -79,7 +101,7 @@ class Compiled:
             return self
         bound = Compiled(self._fn.__get__(instance, owner), self._strict)
         with contextlib.suppress(AttributeError):  # an object without a __dict__ compiles at each access
-            instance.__dict__[self._name] = bound
+            return instance.__dict__.setdefault(self._name, bound)  # another thread may have been here first
         return bound
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
@@ -110,12 +132,33 @@ class Compiled:
         return None, reason
 
     def _capture(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[TensorBase], key: Any, why: str
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        tensors: list[TensorBase],
+        key: Any,
+        why: str,
+        who: str = "",
     ) -> Any:
         with no_collection():  # kernels are loaded on the way
-            captured, result = capture(functools.partial(self._fn, **kwargs), args, tensors)
+            user = functools.partial(self._fn, **kwargs)
+            captured, result = capture(functools.partial(self._own, **kwargs), args, tensors, self._strict, watch=user)
+            if captured.refused is not None:
+                if who == "sweep":  # which cannot run as written: nothing has happened
+                    captured.undo()
+                    if captured.world is not None:
+                        captured.world.put_back()
+                    raise CaptureError(f"sweep: the function would run as written, since {captured.refused}.")
+                self._as_written(captured.refused)
+                return None, result
         try:
             version = Version(captured, key, self._strict)
+        except CaptureError as reason:
+            if self._strict:
+                captured.undo()
+                raise
+            self._as_written(str(reason).removeprefix("compile: ").rstrip("."))
+            return None, result
         except BaseException:
             captured.undo()
             raise
@@ -124,28 +167,63 @@ class Compiled:
         self._log.append(f"captured for {described(key)}: {why}")
         return version, result
 
+    def _own(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function as written, within a capture: it may take long, so Ctrl-C is answered at once."""
+        with answered():
+            return self._fn(*args, **kwargs)
+
+    def _as_written(self, why: str) -> None:
+        """Let the function run as written from now on, and say so once."""
+        self._written = why
+        self._versions = []
+        name = getattr(self._fn, "__name__", type(self._fn).__name__)
+        self._log.append(f"runs as written: {why}")
+        warnings.warn(f"compile: {name} runs as written, since {why}.", stacklevel=_levels())
+
     # One call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function once."""
-        if current().recorder is not None:
-            return self._fn(*args, **kwargs)
-        tensors, args, kwargs, fixed = split(args, kwargs)
-        key = self._key(tensors, fixed)
-        version, why = self._find(key)
+        turn, me = self._turn, _get_ident()
+        if self._written is not None or current().recorder is not None or turn.owner == me:
+            return self._fn(*args, **kwargs)  # also where it is captured, or called by what it calls itself
+        with turn.lock:
+            turn.owner = me
+            try:
+                tensors, args, kwargs, fixed = split(args, kwargs)
+                key = self._key(tensors, fixed)
+                version, why = self._find(key)
+                if version is None:
+                    with held():
+                        return self._first(args, kwargs, tensors, key, why)
+                if not version.open:
+                    if version.at_once:
+                        return self._run(version, tensors)
+                    with held():
+                        return self._run(version, tensors)
+            finally:
+                turn.owner = 0
+        return self._fn(*args, **kwargs)
+
+    def _first(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[TensorBase], key: Any, why: str
+    ) -> Any:
+        """Capture, and return what the run that was captured gave."""
+        version, result = self._capture(args, kwargs, tensors, key, why)
         if version is None:
-            version, result = self._capture(args, kwargs, tensors, key, why)
-            version.open = not any(w.kind == "grad" for w in version.program.writes) and _has_graph(result)
-            if version.open:
-                self._log.append(
-                    "  its result can be differentiated outside, so calls run as written; to be compiled, a call needs "
-                    "no_grad(), or the function backward() and step()"
-                )
-            elif version.big is not None:
-                version.big.prepare()
             return result
+        version.open = not any(w.kind == "grad" for w in version.program.writes) and _has_graph(result)
         if version.open:
-            return self._fn(*args, **kwargs)
+            self._log.append(
+                "  its result can be differentiated outside, so calls run as written; to be compiled, a call needs "
+                "no_grad(), or the function backward() and step()"
+            )
+        elif version.big is not None:
+            version.big.prepare()
+        return result
+
+    def _run(self, version: Version, tensors: list[TensorBase]) -> Any:
+        """Run a program on these arguments."""
         results = self._once(version, [t._data for t in tensors])
         version.go_on()
         for write in version.program.writes:
@@ -180,7 +258,28 @@ class Compiled:
         data, order, count = rows_of(arrays, order, steps, "loop")
         if count == 0:
             raise ArgumentError("loop: at least one step is required, got none.")
-        version, _ = self._filled(data, order, "loop")
+        if self._written is not None:
+            return self._written_loop(data, order, count, hyper, [])
+        turn, me = self._turn, _get_ident()
+        turn.refuse(me, "loop")
+        with turn.lock:
+            turn.owner = me
+            try:
+                version, filled = self._filled(data, order, "loop")
+                if version is not None:
+                    if version.at_once and not filled:
+                        return self._loop(version, filled, data, order, count, hyper)
+                    with held():
+                        return self._loop(version, filled, data, order, count, hyper)
+            finally:
+                turn.owner = 0
+        return self._written_loop(data, order, count, hyper, filled)
+
+    def _loop(
+        self, version: Version, filled: list[TensorBase], data: list[Array], order: Array | None, count: int,
+        hyper: dict[str, Any],
+    ) -> Any:  # fmt: skip
+        """Run a loop of a known program; if that ends early, leave all as after some whole step."""
         schedules, version.done = version.schedules(), 0
         try:
             settings, stepped = settings_of(version, hyper, count, "loop")
@@ -188,8 +287,33 @@ class Compiled:
         except BaseException:
             if schedules:
                 version.rewind(schedules, version.done)
+            if not version.done:
+                _unfill(filled)
             raise
         return rebuild(version.captured.form, [TensorBase._wrap(o) for o in outs])
+
+    def _written_loop(
+        self, data: list[Array], order: Array | None, count: int, hyper: dict[str, Any], done: list[Any]
+    ) -> Any:
+        """Run a loop step by step as written, after the steps whose results are `done`."""
+        if hyper:
+            raise CaptureError(
+                f"loop: {', '.join(sorted(hyper))} cannot be given to a function that runs as written, since "
+                f"{self._written}; set them in the optimizer's groups."
+            )
+        form: Any = None
+        stacked: list[list[Array]] = []
+        for s in range(count):
+            if s < len(done):
+                result = done[s]
+            else:
+                result = self._fn(*(as_tensor(np.array(a[order[s]] if order is not None else a[s])) for a in data))
+            leaves: list[Any] = []
+            form = flatten(result, leaves)
+            stacked.append([np.array(leaf._data) for leaf in leaves])
+        if len({len(step) for step in stacked}) != 1:
+            raise CaptureError("loop: every step must return the same number of tensors.")
+        return rebuild(form, [TensorBase._wrap(np.stack(parts)) for parts in zip(*stacked, strict=True)])
 
     def _looped(
         self, version: Version, data: list[Array], order: Array | None, count: int, settings: Array,
@@ -215,46 +339,62 @@ class Compiled:
         """Run a loop step by step."""
         program = version.program
         stacked = [np.empty((count, *v.shape), v.dtype) for v in program.results]
-        with late_interrupts() as pause:
-            for s in range(count):
-                rows = [a[order[s]] if order is not None else a[s] for a in data]
-                row = settings[s] if len(settings) > 1 else settings[0]
-                outs = self._step(version, rows, row)
-                for kept, out in zip(stacked, outs, strict=True):
-                    kept[s] = out
-                version.done = s + 1
-                pause()
+        for s in range(count):
+            pause()
+            rows = [a[order[s]] if order is not None else a[s] for a in data]
+            row = settings[s] if len(settings) > 1 else settings[0]
+            outs = self._step(version, rows, row)
+            for kept, out in zip(stacked, outs, strict=True):
+                kept[s] = out
+            version.done = s + 1
         return stacked
 
-    def _filled(self, data: list[Array], order: Array | None, who: str) -> tuple[Version, list[TensorBase]]:
+    def _filled(self, data: list[Array], order: Array | None, who: str) -> tuple[Version | None, list[Any]]:
         """Return the program for every step, and the tensors that were given a gradient of zeros for it.
 
         A step that adds to gradients without clearing them finds none the first time; from zeros it is the same step.
+        Where the function runs as written, return None and the results of the steps that this took.
         """
-        version = self._version_for(data, order, who)
+        version, first = self._version_for(data, order, who)
+        if version is None:
+            return None, [first]
         tensors = version.captured.unfilled
         if not tensors:
             return version, []
-        for tensor in tensors:
-            tensor._grad = TensorBase._wrap(np.zeros_like(tensor._data))
-        return self._version_for(data, order, who), tensors
+        try:
+            for tensor in tensors:
+                tensor._grad = TensorBase._wrap(np.zeros_like(tensor._data))
+            version, first = self._version_for(data, order, who)
+        except BaseException:
+            _unfill(tensors)
+            raise
+        return version, tensors if version is not None else [first]
 
-    def _version_for(self, data: list[Array], order: Array | None, who: str) -> Version:
-        """Return the program for one step on such rows, capturing it without a lasting effect where needed."""
+    def _version_for(self, data: list[Array], order: Array | None, who: str) -> tuple[Version | None, Any]:
+        """Return the program for one step on such rows, capturing it without a lasting effect where needed.
+
+        Where the function runs as written, return None and the result of the step that this took.
+        """
         batch = () if order is None else order.shape[-1:]
         key = tuple((batch + a.shape[1:], a.dtype, False) for a in data), ()
         version, why = self._find(key)
-        if version is None:
-            first = None if order is None else order.reshape(-1, order.shape[-1])[0]
-            rows = [as_tensor(np.array(a[first] if first is not None else a[0])) for a in data]
-            version, _ = self._capture(tuple(rows), {}, rows, key, why)
+        if version is not None:
+            return version, None
+        first = None if order is None else order.reshape(-1, order.shape[-1])[0]
+        rows = [as_tensor(np.array(a[first] if first is not None else a[0])) for a in data]
+        with held():
+            version, result = self._capture(tuple(rows), {}, rows, key, why, who)
+            if version is None:
+                return None, result
             version.captured.undo()
             if version.broken() is not None:  # the run itself changed what it depends on
                 version, why = self._find(key)
                 if version is None:
-                    version, _ = self._capture(tuple(rows), {}, rows, key, why)
+                    version, result = self._capture(tuple(rows), {}, rows, key, why, who)
+                    if version is None:
+                        return None, result
                     version.captured.undo()
-        return version
+        return version, None
 
     # The sweep
 
@@ -273,12 +413,23 @@ class Compiled:
         states map tensors to arrays [k, …]; the tensors themselves stay as they were.
         """
         data, order, count = rows_of(arrays, order, steps, "sweep")
-        version, filled = self._filled(data, order, "sweep")
-        try:
-            return self._swept(version, data, order, count, init, hyper)
-        finally:
-            for tensor in filled:
-                tensor._grad = None
+        turn, me = self._turn, _get_ident()
+        turn.refuse(me, "sweep")
+        with turn.lock:
+            turn.owner = me
+            try:
+                version, filled = (None, []) if self._written is not None else self._filled(data, order, "sweep")
+                if version is None:
+                    raise CaptureError(
+                        f"sweep: the function runs as written, since {self._written}; run the trainings in turn."
+                    )
+                with held():
+                    try:
+                        return self._swept(version, data, order, count, init, hyper)
+                    finally:
+                        _unfill(filled)
+            finally:
+                turn.owner = 0
 
     def _swept(
         self, version: Version, data: list[Array], order: Array | None, count: int, init: Mapping[Any, Any] | None,
@@ -389,14 +540,24 @@ class Compiled:
         return f"<compiled {getattr(self._fn, '__name__', 'function')}>"
 
 
-def compile(fn: Callable[..., Any] | None = None, *, strict: bool = False) -> Any:
+def compile(
+    fn: Callable[..., Any] | None = None,
+    *,
+    strict: bool = False,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: Any = None,
+    mode: str | None = None,
+) -> Any:
     """Return `fn` as a compiled function: its program is captured at the first call and runs as machine code from then on.
 
     The result is called like `fn`, and also has ``loop`` (the whole loop over batches in one call), ``sweep`` (many
-    trainings side by side), ``program``, ``source`` and ``explain()``. With `strict`, an operation without a
-    kernel is an error instead of running in NumPy. Raises CaptureError where Python looks at a captured value.
+    trainings side by side), ``program``, ``source`` and ``explain()``. A function that looks at a captured value, stores
+    to Python objects that outlive the call, or depends on what cannot be compared, runs as written, with one warning that
+    names the line. With `strict` (or PyTorch's `fullgraph`) that is a CaptureError, and so is an operation without a
+    kernel. `dynamic`, `backend` and `mode` are PyTorch's, and change nothing here.
 
-    Gradients belong into the function: a compiled step calls ``backward()`` and ``optimizer.step()`` itself. A function
+    Gradients belong in the function: a compiled step calls ``backward()`` and ``optimizer.step()`` itself. A function
     whose result is still to be differentiated, such as a module's forward, runs as written, and compiled under
     ``no_grad()``. What a compiled module has (``parameters()``, ``eval()``) is the module's own.
 
@@ -407,6 +568,7 @@ def compile(fn: Callable[..., Any] | None = None, *, strict: bool = False) -> An
     >>> [area(tw.tensor([1.0, 2.0])).item() for _ in range(2)]
     [5.0, 5.0]
     """
+    strict = strict or fullgraph
     if fn is None:
         return functools.partial(compile, strict=strict)
     if isinstance(fn, Compiled):

@@ -14,6 +14,7 @@ import numpy as np
 
 from .kernels.sizes import BYTES, TALL, TAPS
 from .machine import kernel
+from .program import ProgramError
 from .threads import helpers_for, run_parts
 
 __all__ = ["BYTES", "TAPS", "available", "correlate", "inner", "max_pool", "put", "weight_gradient"]
@@ -30,25 +31,36 @@ def available() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def _table(given: tuple[Any, ...]) -> Any:
-    """Return the table of some arrays and numbers; who calls keeps the arrays."""
+def _table(given: tuple[Any, ...], kinds: tuple[Any, ...]) -> Any:
+    """Return the table of some arrays and numbers; who calls keeps the arrays.
+
+    `kinds` are the element types for which the kernel was compiled. Every array is of one of these, or of whole numbers
+    of 64 bits, and contiguous: a kernel looks at neither.
+    """
     found: list[int] = []
     for x in given:
         if isinstance(x, np.ndarray):
-            found += (x.ctypes.data, x.size)
+            if not x.flags.c_contiguous or not (x.dtype in kinds or x.dtype == np.int64):
+                raise ProgramError(f"a kernel for {kinds} cannot take {x.dtype}{list(x.shape)} of strides {x.strides}.")
+            found += (x.__array_interface__["data"][0], x.size)
         else:
             found.append(x)
     return np.array(found, np.int64)
 
 
-def _kernel(file: str, name: str, *arrays: Any) -> Any:
-    """Return the kernel for the types of these arrays."""
-    return kernel(file, "_".join([name, *(_KINDS[a.dtype.name] for a in arrays)]))
+def _holds(array: Any, size: int, what: str) -> None:
+    """Raise ProgramError unless an array has so many elements, all that a kernel is to write."""
+    if array.size != size or not array.flags.writeable:
+        raise ProgramError(f"a kernel writes {size} elements of {what}, and was handed {array.size}.")
 
 
-def _run(run: Any, given: tuple[Any, ...], count: int, threads: int | None = None, unit: int = 1) -> None:
-    """Run a kernel on a table, its range of `unit` times `count` in parts of whole units."""
-    table = _table(given)
+def _run(
+    file: str, name: str, arrays: tuple[Any, ...], given: tuple[Any, ...], count: int, threads: int | None = None,
+    unit: int = 1,
+) -> None:  # fmt: skip
+    """Run the kernel for the types of `arrays` on a table, its range of `unit` times `count` in parts of whole units."""
+    run = kernel(file, "_".join([name, *(_KINDS[a.dtype.name] for a in arrays)]))
+    table = _table(given, tuple(a.dtype for a in arrays))
     at = table.ctypes.data
     run_parts(lambda first, last: run(at, first * unit, last * unit), count, threads)
 
@@ -73,7 +85,7 @@ def inner(x: Any) -> Any:
     n, channels, places = x.shape
     out = np.empty((channels, places, n), x.dtype)
     given = x, places, 1, channels * places, places, n, np.arange(places), out
-    _run(_kernel("conv", "inner", x), given, channels, helpers_for(x.size))
+    _run("conv", "inner", (x,), given, channels, helpers_for(x.size))
     return out
 
 
@@ -104,6 +116,12 @@ def correlate(
     fetch = _NOTHING if fetch is None else fetch
     which, windows, counts, width, floor = (*_NOTHING[:4], 0) if pool is None else pool
     small = fetch[0] if pool is None else which
+    places = len(table[0]) if pool is None else len(counts)
+    _holds(out, groups * rows * places * length, "a convolution")
+    if pool is not None:
+        _holds(which, out.size, "a pooling's choice")
+    if len(b) != groups * rows:
+        raise ProgramError(f"a convolution of {groups * rows} channels was handed a bias of {len(b)}.")
     b = np.ascontiguousarray(b)
     given = (
         x, *lies, where, *fetch, channels, *table, per, flat, b, tiles, out, length,
@@ -111,7 +129,7 @@ def correlate(
     )  # fmt: skip
     tasks = groups * len(table[0]) * -(-length * x.itemsize // BYTES)
     threads = helpers_for(len(table[0]) * length * rows * groups * channels * per // 8)
-    _run(_kernel("conv", "correlate", x, small), given, tasks // unit, threads, unit)
+    _run("conv", "correlate", (x, small), given, tasks // unit, threads, unit)
 
 
 def weight_gradient(
@@ -131,7 +149,7 @@ def weight_gradient(
     given = (
         x, *lies, where, channels, g, *g_lies, g_where, *fetch, rows, samples, lanes, *pieces, EACH, taps, total, parts,
     )  # fmt: skip
-    _run(_kernel("conv", "weight_gradient", x, fetch[0]), given, groups * parts)
+    _run("conv", "weight_gradient", (x, fetch[0]), given, groups * parts)
     return total.sum(axis=1)
 
 
@@ -140,12 +158,17 @@ def max_pool(x: Any, windows: Any, counts: Any, floor: float, out: Any, which: A
 
     `windows` lists the places of each window, of which the first `counts` are inside.
     """
+    _holds(out, x.shape[0] * len(counts) * x.shape[2], "a pooling")
+    _holds(which, out.size, "a pooling's choice")
     given = x, x.shape[1], windows, counts, windows.shape[1], _number(floor, x.dtype), out, which, x.shape[2]
-    _run(_kernel("pool", "max_pool", x, which), given, out.shape[0] * out.shape[1], helpers_for(x.size))
+    _run("pool", "max_pool", (x, which), given, out.shape[0] * out.shape[1], helpers_for(x.size))
 
 
 def put(g: Any, which: Any, windows: Any, counts: Any, out: Any, once: bool) -> None:
     """Write the transpose of choosing: each ``g[channel, window, sample]`` at its place, zeros elsewhere."""
+    _holds(which, g.size, "a pooling's choice")
+    if g.shape[0] != out.shape[0] or g.shape[2] != out.shape[2] or len(counts) != g.shape[1]:
+        raise ProgramError(f"a gradient {list(g.shape)} of {len(counts)} windows does not fit {list(out.shape)}.")
     given = g, which, windows, counts, windows.shape[1], out, out.shape[1], g.shape[2], once
     tasks = g.shape[0] * (g.shape[1] if once else 1)
-    _run(_kernel("pool", "put", g, which), given, tasks, helpers_for(out.size))
+    _run("pool", "put", (g, which), given, tasks, helpers_for(out.size))

@@ -15,7 +15,7 @@ from ..ops._elementwise import Elementwise
 from .program import Operation, Program, Value
 from .scalars import NoKernel, expression
 
-__all__ = ["REDUCTIONS", "VIEWS", "Node", "group", "reduced_axes"]
+__all__ = ["REDUCTIONS", "VIEWS", "Node", "group", "needed_by", "reduced_axes"]
 
 VIEWS = {"view", "permute", "transpose", "t", "unsqueeze", "squeeze", "slice", "select", "alias", "diagonal", "movedim"}
 REDUCTIONS = {"sum", "mean", "amax", "amin", "sum_to"}
@@ -152,6 +152,17 @@ def _joins(node: Node, values: list[Value], before: set[Node], inside: dict[Valu
 
 def _made_in(node: Node, value: Value) -> bool:
     return any(value in op.outputs for op in node.operations)
+
+
+def needed_by(some: set[Node]) -> set[Node]:
+    """Return the nodes that come before one of these."""
+    found: set[Node] = set()
+    waiting = list(some)
+    while waiting:
+        fresh = waiting.pop().after - found
+        found |= fresh
+        waiting.extend(fresh)
+    return found
 
 
 def outside_use(nodes: list[Node], program: Program) -> set[Value]:

@@ -14,9 +14,9 @@ import numpy as np
 from ..ops import nll
 from .interpret import evaluate
 from .machine import address, generated
-from .memory import Root, empty_like_order, memory_order
+from .memory import Root, empty_like_order, memory_order, within
 from .nest import Nest
-from .program import Array, Operation, Value
+from .program import Array, Operation, ProgramError, Value
 from .scalars import suffix
 from .team import Calls
 from .threads import cblas, get_num_threads, run_parts, team_of
@@ -41,6 +41,18 @@ def trial(op: Operation, probes: list[Any]) -> tuple[Array, ...]:
         return evaluate(op, probes)
     except (ValueError, ArithmeticError, IndexError, np.linalg.LinAlgError):  # it does not like zeros
         return tuple(np.empty(o.shape, o.dtype) for o in op.outputs)
+
+
+def _checked(plan: Plan, value: Value, dtype: Any, shape: tuple[int, ...]) -> tuple[Root, int]:
+    """Return where a value begins, for a kernel that takes it as an array of this type and shape."""
+    root, offset = plan.location(value)
+    view = plan.prototypes[value]
+    if view.dtype != dtype or root.array.dtype != dtype or view.shape != shape:
+        raise ProgramError(
+            f"compile: {value!r} is {view.dtype}{list(view.shape)}; its kernel takes {dtype}{list(shape)}."
+        )
+    within(root, offset, view, repr(value))
+    return root, offset
 
 
 class Call:
@@ -75,6 +87,12 @@ class Loop(Call):
     """A fused loop."""
 
     def __init__(self, plan: Plan, nest: Nest) -> None:
+        for root, dtype, (low, high) in zip(nest.roots, nest.dtypes, nest.reach, strict=True):
+            if root.array.dtype != dtype or not 0 <= low <= high < root.size:
+                raise ProgramError(
+                    f"compile: a loop takes elements {low} to {high} of {dtype} in memory of {root.size} "
+                    f"{root.array.dtype}; a mistake of the compiler ({'; '.join(nest.notes)})."
+                )
         super().__init__(plan, [(root, 0) for root in nest.roots])
         self.nest = nest
         self.extent = nest.extent
@@ -94,8 +112,10 @@ class Product(Call):
     def __init__(self, plan: Plan, op: Operation) -> None:
         x, y = op.inputs
         out = op.outputs[0]
+        (m, k), n = x.shape, y.shape[1]
+        shapes = {out: (m, n), x: (m, k), y: (k, n)}
         views = [plan.prototypes[v] for v in (out, x, y)]
-        given = [plan.location(v) for v in (out, x, y)]
+        given = [_checked(plan, v, out.dtype, shapes[v]) for v in (out, x, y)]
         if views[0].strides[0] < views[0].strides[1]:  # the transpose is what lies row by row
             views = [views[0].T, views[2].T, views[1].T]
             given = [given[0], given[2], given[1]]
@@ -151,7 +171,15 @@ class Loss(Call):
         row, column = (s // out.dtype.itemsize for s in plan.prototypes[x].strides) if self.forward else (0, 0)
         step = plan.prototypes[target].strides[0] // 8
         numbers = (rows, classes, row, column, step, ignore, reduction == "mean")
-        super().__init__(plan, [plan.location(v) for v in (out, x, target)], numbers)
+        small, large = ((), (rows, classes)) if self.forward else ((rows, classes), ())
+        if not plan.prototypes[out].flags.c_contiguous:
+            raise ProgramError(f"compile: {out!r} must lie row by row for its kernel.")
+        given = [
+            _checked(plan, out, out.dtype, small),
+            _checked(plan, x, out.dtype, large),
+            _checked(plan, target, np.dtype(np.int64), (rows,)),
+        ]
+        super().__init__(plan, given, numbers)
         self.op = op
 
     @staticmethod
@@ -161,7 +189,7 @@ class Loss(Call):
             return False
         x, target = op.inputs
         matrix = op.params[0] if op.primitive is nll._nll_back else x.shape
-        kinds = target.dtype == np.int64 and op.outputs[0].dtype in (np.float32, np.float64)
+        kinds = target.dtype == np.int64 and x.dtype == op.outputs[0].dtype in (np.float32, np.float64)
         return len(matrix) == 2 and len(target.shape) == 1 and kinds and op.params[-2] in ("mean", "sum")
 
     def address(self, loops: dict[str, int]) -> int:
@@ -190,7 +218,8 @@ class List:
     def arrange(self, threads: int) -> None:
         """Divide the calls for so many threads."""
         for item, call in zip(self.items, self.calls, strict=True):
-            item[4] = -(-call.extent // max(call.parts(threads), 1))
+            parts = call.parts(threads) if threads > 1 else 1
+            item[4] = -(-call.extent // max(parts, 1))
             item[3] = max(-(-call.extent // max(int(item[4]), 1)), 1)
         self.threads = threads
         self.divided = bool((self.items[:, 3] > 1).any())
@@ -235,6 +264,10 @@ class Other:
         arrays = [n if r is None else registers[r] for r, n in zip(self.inputs, self.numbers, strict=True)]
         outs = evaluate(self.op, arrays)
         for root, out in zip(self.roots, outs, strict=True):
+            if out.shape != root.array.shape or out.dtype != root.array.dtype:
+                raise ProgramError(
+                    f"compile: {self.op!r} gave {out.dtype}{list(out.shape)}, not what it gave when it was captured."
+                )
             if memory_order(out) != root.order:
                 out = empty_like_order(out, root.order)
             self.plan.bind(root, out)

@@ -2,30 +2,32 @@
 
 Every function takes three whole numbers, of which the first is the address of a table, and returns one. Numba compiles
 them; what comes out is put into one object file for all functions of a source, named after the digest of everything
-that decides what it compiles to. Loading one takes milliseconds and needs LLVM alone. Files appear whole or not at all,
-begin with a digest of themselves, and a folder that cannot be written, or holds rubbish, costs time and nothing else.
+that decides what it compiles to. Loading one takes milliseconds and needs LLVM alone. What is wrong with a file or its
+folder (``store.py``) costs time and nothing else.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import hashlib
 import importlib
 import json
-import threading
+import struct
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from .cache import HEAD, cache_folder, circumstances, no_collection, provide_symbols, write_whole
+from . import store
+from .cache import HEAD, circumstances, no_collection
+from .interrupts import held, pause
+from .runtime import complete
+from .turns import COMPILING
 
-__all__ = ["Function", "address", "generated", "kernel"]
+__all__ = ["Function", "address", "engine", "generated", "kernel"]
 
+_ELF = b"\x7fELF\x02\x01"
 _SIGNATURE = "int64(int64, int64, int64)"
 Function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
-_lock = threading.RLock()
 _known: dict[str, dict[str, int]] = {}
 
 
@@ -63,6 +65,8 @@ def _compiled(function: Any, fast: Any) -> Any:
     import numba
 
     make: Any = numba.njit  # its published types lack some of its options
+    pause()
+    engine()  # defines what LLVM may call, before Numba links
     with no_collection():
         return make(
             _SIGNATURE, fastmath=fast, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
@@ -72,15 +76,11 @@ def _compiled(function: Any, fast: Any) -> Any:
 def _addresses(what: str, functions: Callable[[], list[Any]]) -> dict[str, int]:
     """Return what is loaded, on disk, or else compiled now and put there."""
     digest = hashlib.sha256(what.encode() + circumstances()).hexdigest()[:32]
-    with _lock:
+    with held(), COMPILING:
         if digest not in _known:
             found = _from_disk(digest)
             _known[digest] = _make(digest, functions()) if found is None else found
         return _known[digest]
-
-
-def _path(digest: str) -> Path:
-    return cache_folder() / "compiled" / f"{digest}.o"
 
 
 def _target() -> Any:
@@ -97,40 +97,36 @@ def _target() -> Any:
 
 
 @cache
-def _engine() -> Any:
+def engine() -> Any:
+    """Return what links and runs object code: one for the process, with all that LLVM calls by itself."""
     import llvmlite.binding as llvm
 
-    target = _target()
-    provide_symbols()
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+    made = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
+    # Threads may still be in its code when the interpreter takes itself apart, so nothing ever lets go of it.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
+    complete(made)
+    return made
 
 
 def _linked(code: bytes, names: dict[str, str], needs: list[str]) -> dict[str, int] | None:
     """Load object code; return the addresses of the symbols that the functions have in it, None if it needs others."""
     import llvmlite.binding as llvm
 
-    engine = _engine()
+    linker = engine()
     if not all(llvm.address_of_symbol(name) for name in needs):
         return None
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    return {name: engine.get_function_address(symbol) for name, symbol in names.items()}
+    linker.add_object_file(llvm.ObjectFileRef.from_data(code))
+    linker.finalize_object()
+    return {name: linker.get_function_address(symbol) for name, symbol in names.items()}
 
 
 def _from_disk(digest: str) -> dict[str, int] | None:
-    try:
-        whole = _path(digest).read_bytes()
-    except OSError:
+    whole = store.read(f"{digest}.o")
+    if whole is None:
         return None
-    if len(whole) < 40 or hashlib.sha256(whole[32:]).digest() != whole[:32]:
-        return None
-    length = int.from_bytes(whole[32:40], "little")
-    head = json.loads(whole[40 : 40 + length])
-    return _linked(whole[40 + length :], head["names"], head["needs"])
-
-
-#: intrinsics of LLVM that become calls of functions which a process need not have
-_BECOMES = {"llvm.powi.f64": "__powidf2", "llvm.powi.f32": "__powisf2"}
+    length = int.from_bytes(whole[:8], "little")
+    head = json.loads(whole[8 : 8 + length])
+    return _linked(whole[8 + length :], head["names"], head["needs"])
 
 
 def _make(digest: str, made: list[Any]) -> dict[str, int]:
@@ -152,19 +148,37 @@ def _make(digest: str, made: list[Any]) -> dict[str, int]:
                 part.linkage = "internal"
         joined.link_in(module)
     code = target.emit_object(joined)
-    declared = [f.name for f in joined.functions if f.is_declaration]
-    needs = [name for name in declared if not name.startswith("llvm.")]
-    needs += [symbol for intrinsic, symbol in _BECOMES.items() if any(name.startswith(intrinsic) for name in declared)]
+    declared = [f.name for f in joined.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    needs = _undefined(code) if code[:6] == _ELF else declared
     head = json.dumps({"names": names, "needs": needs}).encode()
-    body = len(head).to_bytes(8, "little") + head + code
-    with contextlib.suppress(OSError):
-        write_whole(_path(digest), hashlib.sha256(body).digest() + body)
+    store.write(f"{digest}.o", len(head).to_bytes(8, "little") + head + code)
     found = _linked(code, names, needs)
     if found is None:
         from .scalars import NoKernel
 
         raise NoKernel(f"its machine code needs functions that are missing in this process, among {needs}")
     return found
+
+
+def _undefined(code: bytes) -> list[str]:
+    """Return the names that an object file of the ELF kind (64 bits, little end first) leaves for others to define.
+
+    They are more than those that the program calls: LLVM itself calls functions for operations that a processor lacks,
+    and ends the process where one is missing.
+    """
+    (start,) = struct.unpack_from("<Q", code, 0x28)
+    size, count = struct.unpack_from("<HH", code, 0x3A)
+    sections = [struct.unpack_from("<IIQQQQII", code, start + k * size) for k in range(count)]
+    names = []
+    for _, kind, _, _, at, length, link, _ in sections:
+        if kind != 2:  # not the table of symbols
+            continue
+        for symbol in range(at, at + length, 24):
+            name, _, _, section = struct.unpack_from("<IBBH", code, symbol)
+            if name and not section:
+                first = sections[link][4] + name
+                names.append(code[first : code.index(b"\0", first)].decode())
+    return [name for name in names if name != "_GLOBAL_OFFSET_TABLE_"]
 
 
 def _plain(symbol: str, inner: str) -> str:

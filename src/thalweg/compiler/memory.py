@@ -1,14 +1,60 @@
-"""Memory of a planned program: pieces that values own, and how the axes of an array lie in one."""
+"""Memory of a planned program: pieces that values own, and how the axes of an array lie in one.
+
+With ``THALWEG_DEBUG_MEMORY=1`` in the environment every buffer has a *fence* on either side, whose bytes are
+compared after each run: a kernel that writes beside its buffer is named at once.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 
-from .program import Array, Operation
+from .program import Array, Operation, ProgramError
 
-__all__ = ["Root", "contiguous", "empty_in_order", "empty_like_order", "flat_form", "memory_order", "probe"]
+__all__ = [
+    "Fences", "Root", "contiguous", "empty_in_order", "empty_like_order", "flat_form", "memory_order", "probe", "within",
+]  # fmt: skip
+
+_BAND, _FILL = 256, 0xA5  # bytes of a fence, and what they are
+
+
+class Fences:
+    """The buffers of one program; in the debug mode, their fences too."""
+
+    __slots__ = ("bands", "on")
+
+    def __init__(self) -> None:
+        self.on = os.environ.get("THALWEG_DEBUG_MEMORY", "0") not in ("", "0")
+        self.bands: list[tuple[str, Array]] = []  # whose buffer, and the bytes before or after it
+
+    def empty(self, shape: Any, dtype: Any, name: str) -> Array:
+        """Return a new array that lies in memory row by row, its elements not set."""
+        if not self.on:
+            return np.empty(shape, dtype)
+        whole = np.full(np.empty(shape, np.bool_).size * np.dtype(dtype).itemsize + 2 * _BAND, _FILL, np.uint8)
+        self.bands += [(f"before {name}", whole[:_BAND]), (f"after {name}", whole[-_BAND:])]
+        return whole[_BAND:-_BAND].view(dtype).reshape(shape)
+
+    def check(self) -> None:
+        """Raise ProgramError if a fence was written to."""
+        for name, band in self.bands:
+            if not (band == _FILL).all():
+                raise ProgramError(f"compile: a kernel wrote to memory {name}; a mistake of the compiler.")
+
+
+def within(root: Root, offset: int, view: Array, what: str) -> None:
+    """Raise ProgramError unless a view that begins `offset` bytes into a piece of memory lies in it, element by element."""
+    ends = [s * (n - 1) for s, n in zip(view.strides, view.shape, strict=True)]
+    low = offset + sum(min(e, 0) for e in ends)
+    high = offset + sum(max(e, 0) for e in ends) + view.itemsize
+    whole = view.dtype == root.array.dtype and not any(s % view.itemsize for s in (offset, *view.strides))
+    if view.size and not (whole and 0 <= low < high <= root.array.nbytes):
+        raise ProgramError(
+            f"compile: {what} ({view.dtype}) reaches from byte {low} to {high} of {root.array.nbytes} bytes of "
+            f"{root.array.dtype}; a mistake of the compiler."
+        )
 
 
 class Root:

@@ -49,6 +49,7 @@ class Nest:
     splits: bool  # whether parts of the first loop may run side by side
     size: int  # elements of the whole loop
     work: int  # additions, about, that the loop takes as long as
+    reach: list[tuple[int, int]]  # the first and the last element of each root that it reads or writes
     name: str = ""
     makes: set[Value] = field(default_factory=set)  # values of its group
 
@@ -181,7 +182,19 @@ class _NestWriter:
         extent = self.sizes[0] if self.depth else 1
         notes = [repr(op) for op in self.operations]
         work = size * (1 + _SLOW * sum(op.primitive.name in _SERIES for op in self.operations))
-        return Nest(notes, "\n".join(lines), self.roots, [dtypes[r] for r in self.roots], extent, splits, size, work)
+        kinds = [dtypes[r] for r in self.roots]
+        return Nest(notes, "\n".join(lines), self.roots, kinds, extent, splits, size, work, self.reach())
+
+    def reach(self) -> list[tuple[int, int]]:
+        """Return the first and the last element of each root that the loops come to."""
+        found: dict[Any, tuple[int, int]] = {}
+        for value, strides in self.strides.items():
+            place = self.places[value]
+            ends = [s * (n - 1) for s, n in zip(strides, self.sizes, strict=True)]
+            low, high = place.offset + sum(min(e, 0) for e in ends), place.offset + sum(max(e, 0) for e in ends)
+            before = found.get(place.root, (low, high))
+            found[place.root] = min(low, before[0]), max(high, before[1])
+        return [found[r] for r in self.roots]
 
     # Around the loops
 

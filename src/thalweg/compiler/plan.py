@@ -18,13 +18,13 @@ from ..core.modes import restore, silence
 from ..core.moves import EXPAND
 from ..core.tensor import TensorBase
 from ..errors import CaptureError
-from .fuse import Node, group, is_reduction, outside_use, reduced_axes
+from .fuse import Node, group, is_reduction, needed_by, outside_use, reduced_axes
 from .items import Call, Loop, Loss, Matmul, Other, Product, lists, trial
 from .machine import generated
-from .memory import Root, contiguous, empty_in_order, empty_like_order, memory_order, probe
+from .memory import Fences, Root, contiguous, empty_in_order, empty_like_order, memory_order, probe, within
 from .nest import Nest, Operand, write_nest
 from .passes import eliminate_dead, merge_equal
-from .program import Array, Input, Operation, Program, Value
+from .program import Array, Input, Operation, Program, ProgramError, Value
 from .threads import blas_threads
 
 __all__ = ["Plan"]
@@ -49,6 +49,7 @@ class Plan:
         self.alone = alone  # values of a fused group that does not compile
         self.refused = refused  # values of which a loop of their own does not compile either
         self.program = merge_equal(eliminate_dead(program))
+        self.fences = Fences()
         self.flats: dict[int, Array] = {}
         self.kept: list[Array] = []
         self.notes: list[str] = []
@@ -60,7 +61,7 @@ class Plan:
         self.items: list[Call | Matmul | Other] = []
         self.steps: list[Callable[[list[Any]], None]] = []  # what runs: lists of calls, and what comes between
         self.nests: list[Nest] = []
-        self.named: dict[str, str] = {}  # equal loops share one function
+        self.named: dict[Any, str] = {}  # by text and element types: equal loops share one function
         self.texts: list[str] = []  # of the loops, as functions of a table
         self.inner: list[str] = []  # the same as functions of arrays
         self.fallbacks: list[str] = []
@@ -148,6 +149,9 @@ class Plan:
         wanted = set(self.program.results)
         taken: set[Value] = set()
         found: dict[Value, Input] = {}
+        # An operation that fails, at a class out of range for example, must find every tensor as it was before the step.
+        may_fail = {n for n in nodes if n.kind == "other" and not n.operations[0].draws}
+        before_failure = needed_by(may_fail)
         for write in self.program.writes:
             value = write.value
             source = given.get(id(write.source))
@@ -160,9 +164,9 @@ class Plan:
             fits = fits and node not in through_view.get(source.value, set())
             fits = fits and not any(w.value is source.value for w in self.program.writes)
             others = readers.get(source.value, set()) - {node}
-            if not fits or any(r.comes_after(node) for r in others):
+            if not fits or node in before_failure or any(r.comes_after(node) for r in others):
                 continue
-            node.after |= others
+            node.after |= others | may_fail
             found[value] = source
             taken.add(value)
         return found
@@ -200,11 +204,13 @@ class Plan:
     def buffer(self, value: Value, order: tuple[int, ...]) -> Array:
         """Return memory for a value: freed memory of the same size if there is some."""
         if value in self.lendable and order == tuple(range(len(order))):
-            own = np.empty(value.shape, value.dtype)
+            own = self.fences.empty(value.shape, value.dtype, repr(value))
             self.flats[id(own)] = own.reshape(-1)
             return own
         waiting = self.free.get((value.size, value.dtype))
-        flat = waiting.pop() if waiting else np.empty(max(value.size, 1), value.dtype)[: value.size]
+        flat = (
+            waiting.pop() if waiting else self.fences.empty(max(value.size, 1), value.dtype, repr(value))[: value.size]
+        )
         shaped = flat.reshape(tuple(value.shape[k] for k in order)).transpose(np.argsort(order).tolist())
         self.flats[id(shaped)] = flat
         self.kept.append(shaped)
@@ -262,6 +268,7 @@ class Plan:
         array = self.prototypes[value] if view is None else view
         spread = np.broadcast_to(array, shape)
         root, offset = self.location(value)
+        within(root, offset, array, repr(value))
         width = array.dtype.itemsize
         return Operand(root, offset // width, tuple(s // width for s in spread.strides))
 
@@ -295,9 +302,10 @@ class Plan:
                 places[out] = self.operand(out, shape)
                 stored.add(out)
         nest = write_nest(node.operations, shape, order, places, stored)
-        known = self.named.get(nest.body)
+        key = nest.body, *nest.dtypes
+        known = self.named.get(key)
         if known is None:
-            known = self.named[nest.body] = f"loop{len(self.named) + 1}"
+            known = self.named[key] = f"loop{len(self.named) + 1}"
             self.texts.append(nest.entry(known))
             self.inner.append(nest.text(known))
         nest.name = known
@@ -456,6 +464,11 @@ class Plan:
         registers = self.registers
         if registers[root.register] is array:
             return
+        if array.shape != root.array.shape or array.dtype != root.array.dtype:
+            raise ProgramError(
+                f"compile: memory of {root.array.dtype}{list(root.array.shape)} was to take "
+                f"{array.dtype}{list(array.shape)}; a mistake of the compiler."
+            )
         registers[root.register] = array
         if root.places:
             address = array.ctypes.data
@@ -491,6 +504,8 @@ class Plan:
             if blas > 1:
                 blas_threads(blas)
             restore(token)
+        if self.fences.on:
+            self.fences.check()
         results = [np.array(registers[r]) for r in self.results]
         for register, tensor in self.left:
             tensor._grad = None if register < 0 else TensorBase._wrap(np.array(registers[register]))
@@ -532,8 +547,8 @@ class Lent:
     def take_back(self, plan: Plan) -> None:
         """See to it that the gradient's memory is the plan's alone."""
         array = plan.registers[self.root.register]
-        grad = self.tensor._grad
-        ours = grad is not None and grad._data is array and sys.getrefcount(grad) == 3  # .grad, `grad`, the argument
+        grad, self.tensor._grad = self.tensor._grad, None  # from here on no other thread can find it there
+        ours = grad is not None and grad._data is array and sys.getrefcount(grad) == 2  # `grad`, the argument
         if self.seen and sys.getrefcount(array) > self.seen + ours:
             plan.bind(self.root, np.empty(array.shape, array.dtype))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .cache import Kernel, load
+from .interrupts import pause
 from .program import Array, Program, Write
 from .scalars import NoKernel
 from .threads import EACH, get_num_threads, in_slices, run_parts
@@ -125,6 +126,8 @@ class SmallProgram:
                 last = min(done + _SLICE, steps)
                 kernel(*args, done, last)
                 done = last
+                if done < steps:
+                    pause()
         finally:
             if done:
                 leave(frame.writes, done)

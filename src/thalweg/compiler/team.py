@@ -12,6 +12,7 @@ while another stands idle.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import os
@@ -22,7 +23,9 @@ from typing import Any
 
 import numpy as np
 
+from .interrupts import held
 from .machine import address, kernel
+from .turns import in_child
 
 __all__ = ["HEAD", "ITEM", "Calls", "Team", "team_of"]
 
@@ -53,7 +56,7 @@ def _processor() -> Callable[[], int] | None:
         return None
     try:
         return ctypes.PyDLL(None).sched_getcpu  # type: ignore[no-any-return]
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, TypeError):
         return None
 
 
@@ -113,16 +116,25 @@ class Team:
         allowed = os.sched_getaffinity(0) if self.processor is not None else set()
         self.allowed = allowed if 1 < len(allowed) <= self.size else set()
         self.avoided = -1  # the processor that the helpers are kept off
-        self.helpers = []
+        self.helpers: list[threading.Thread] = []
         for k in range(1, self.size):
-            self.helpers.append(threading.Thread(target=self.help, args=(k,), name=f"thalweg-{k}", daemon=True))
-            self.helpers[-1].start()
+            helper = threading.Thread(target=self.help, args=(k,), name=f"thalweg-{k}", daemon=True)
+            try:
+                helper.start()
+            except RuntimeError:  # the system allows no more threads: those that there are do the work
+                break
+            self.helpers.append(helper)
 
     def run(self, work: Callable[[int, int], Any], count: int, parts: int) -> None:
         """Call ``work(first, last)`` on parts of ``range(count)``, and wait for all of them."""
-        if self.left or not self.free.acquire(blocking=False):  # another thread, or work within work
-            work(0, count)
-            return
+        with held():
+            if self.left or not self.free.acquire(blocking=False):  # another thread, or work within work
+                work(0, count)
+            else:
+                self.shared(work, count, parts)
+
+    def shared(self, work: Callable[[int, int], Any], count: int, parts: int) -> None:
+        """Do the work of :meth:`run`, in this thread's turn, which ends with it."""
         try:
             job = self.job = _Job(work, count, parts)
             self.expected += parts
@@ -135,6 +147,7 @@ class Team:
             self.finished[0] = self.done[0]
             while not self.reached(self.finished_at, self.size, self.expected):
                 time.sleep(0)
+                self.look_after()
         except BaseException:  # an interrupt: which parts are done is not known any more
             self.leave()
             raise
@@ -144,9 +157,20 @@ class Team:
         if job.errors:
             raise job.errors[0]
 
+    def look_after(self) -> None:
+        """Speak for helpers that have died; RuntimeError if one did in the middle of its part, which nobody else does."""
+        for k, helper in enumerate(self.helpers, 1):
+            if helper.is_alive():
+                continue
+            if self.busy[k]:
+                raise RuntimeError(
+                    "a thread of the compiler was ended while it worked; what it computed is incomplete."
+                )
+            self.finished[8 * k] = self.done[k]
+
     def make(self, calls: Calls, start: int) -> int:
         """Make the calls of a list from `start` on; return at which one it ended, their number if at none."""
-        if self.left or not self.free.acquire(blocking=False):
+        if self.left or not self.helpers or not self.free.acquire(blocking=False):
             return calls.alone(start)
         try:
             if self.allowed:
@@ -162,7 +186,8 @@ class Team:
     def hold(self, calls: Calls) -> None:
         """Keep a list until every helper has seen its last job, or a later one."""
         if calls not in self.held and len(self.held) > 8:
-            seen = int(self.finished.reshape(-1, 8)[1:, 1].min())
+            there = [k for k, helper in enumerate(self.helpers, 1) if helper.is_alive()]
+            seen = min((int(self.finished[8 * k + 1]) for k in there), default=self.number)
             self.held = {some: job for some, job in self.held.items() if job > seen}
         self.held[calls] = self.number
 
@@ -179,6 +204,8 @@ class Team:
             return
         self.avoided = here
         for helper in self.helpers:
+            if not helper.is_alive():
+                continue
             with contextlib.suppress(OSError):  # it is gone, or the system does not allow it: then it is slower
                 os.sched_setaffinity(helper.native_id or 0, self.allowed - {here})
 
@@ -221,17 +248,46 @@ class Team:
             _present.clear()
         for door in self.doors:
             door.release()
-        while any(self.busy):
+        while any(self.busy[k] and helper.is_alive() for k, helper in enumerate(self.helpers, 1)):
             with contextlib.suppress(KeyboardInterrupt):
                 time.sleep(1e-3)
+
+    def dismiss(self) -> None:
+        """Let the helpers go, without waiting for them."""
+        self.left = True
+        for door in self.doors:
+            door.release()
 
 
 _present: list[Team] = []
 _making = threading.Lock()
+_over: list[bool] = []  # whether the interpreter is at its end
+
+
+def _end() -> None:
+    """Let the helpers go before the interpreter takes itself apart, with the machine code that they are in."""
+    _over.append(True)
+    for team in _present:
+        team.dismiss()
+        for helper in team.helpers:
+            helper.join(1.0)
+
+
+def _begin() -> None:
+    """Forget, in a child of this process, the team whose helpers stayed in the parent."""
+    global _making
+    _present.clear()
+    _making = threading.Lock()
+
+
+atexit.register(_end)
+in_child(_begin)
 
 
 def team_of(size: int) -> Team | None:
-    """Return the team of this process with so many threads, or None where Numba is missing."""
+    """Return the team of this process with so many threads, or None where there is none: one thread, or no Numba."""
+    if size < 2 or _over:
+        return None
     team = _present[0] if _present else None
     if team is not None and team.size == size and team.pid == os.getpid():
         return team
@@ -244,8 +300,6 @@ def team_of(size: int) -> Team | None:
         except ImportError:
             return None
         if team is not None and team.pid == made.pid:
-            team.left = True
-            for door in team.doors:
-                door.release()
+            team.dismiss()
         _present[:] = [made]
     return made

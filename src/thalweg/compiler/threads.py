@@ -6,9 +6,7 @@ import contextlib
 import ctypes
 import functools
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from .interrupts import pause
 from .team import team_of
 
 __all__ = [
-    "blas_threads", "cblas", "get_num_threads", "helpers_for", "in_slices", "late_interrupts", "run_parts",
+    "blas_threads", "cblas", "get_num_threads", "helpers_for", "in_slices", "run_parts",
     "set_num_threads", "share_parts", "team_of",
 ]  # fmt: skip
 
@@ -110,8 +109,8 @@ def run_parts(work: Callable[[int, int], Any], count: int, threads: int | None =
 
     Whichever thread is free takes the next part.
     """
-    n = min(get_num_threads() if threads is None else threads, count)
-    team = team_of(n) if n > 1 else None
+    n = get_num_threads() if threads is None else threads
+    team = team_of(n) if min(n, count) > 1 else None
     if team is None:
         work(0, count)
     else:
@@ -141,24 +140,4 @@ def in_slices(work: Callable[[int, int], Any], count: int, least: int = 1) -> No
         if perf_counter() - began < _SLICE / 2:
             least *= 2
         done = last
-
-
-@contextlib.contextmanager
-def late_interrupts() -> Iterator[Callable[[], None]]:
-    """Keep Ctrl-C back until the function that is yielded is called: between two steps, never within one."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-    waiting: list[tuple[int, Any]] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: waiting.append((number, frame)))
-
-    def pause() -> None:
-        if waiting:
-            raise KeyboardInterrupt
-
-    try:
-        yield pause
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if waiting and callable(before) and before is not signal.default_int_handler:
-            before(*waiting[0])
+        pause()

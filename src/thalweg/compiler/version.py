@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from itertools import repeat
+from operator import setitem
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ __all__ = ["Kept", "Version"]
 # loop, of which it needs a part for the single step as well.
 _STEPS = 20_000
 _FIRST_STEPS = 5_000
+_WHOLE = repeat(...)
 
 
 class Version:
@@ -51,6 +55,8 @@ class Version:
         except NoKernel as reason:
             self.notes.append(f"not unrolled: {reason}")
         self.strict = strict
+        # whether what a run leaves behind is written in one piece, so that Ctrl-C need not be held back
+        self.at_once = self.small is not None and not captured.schedules
         if self.small is None:
             self.plan()
 
@@ -59,6 +65,7 @@ class Version:
         from .plan import Plan
 
         self.small = None
+        self.at_once = False
         if reason is not None:
             self.notes.append(f"not unrolled: {reason}")
         self.big = Plan(self.program, self.strict)
@@ -92,6 +99,11 @@ class Version:
 
     def broken(self) -> str | None:
         """Return the first condition that no longer holds, or None."""
+        places = self.captured.places
+        if places is not None:
+            changed = places.changed()
+            if changed is not None:
+                return changed
         for guard in self.guards:
             if not guard.holds():
                 return guard.what
@@ -176,15 +188,19 @@ class Version:
     def leave(self, found: list[tuple[Write, Array]], done: int = 1) -> None:
         """Write what a run of `done` steps left behind into the tensors."""
         self.done = done
+        data, elements = [], []
         for write, array in found:
             tensor = write.source
             if write.kind == "tensor":
-                tensor._data[...] = array
+                data.append(tensor._data)
+                elements.append(array)
                 counter = tensor._version_list
                 if counter is not None:
                     counter[0] += 1
             else:
                 tensor._grad = TensorBase._wrap(array.copy())
+        # No instruction of Python comes between two tensors, so Ctrl-C finds all or none of them written.
+        deque(map(setitem, data, _WHOLE, elements), 0)
         for tensor in self.cleared:
             tensor._grad = None
 

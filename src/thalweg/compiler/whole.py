@@ -8,7 +8,6 @@ them is compiled as well. Every run has states of its own, every thread one set 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,10 +85,7 @@ class Whole:
 
     def at_hand(self) -> bool:
         """Return whether the machine code is there, or on disk."""
-        if self.kernel.ready:
-            return True
-        folder = Path(self.kernel.function.__code__.co_filename).parent
-        return any(folder.glob("*.run-*.nbi"))
+        return self.kernel.at_hand()
 
     def loop(
         self,
@@ -108,7 +104,11 @@ class Whole:
 
         def go_on(first: int, last: int) -> None:
             nonlocal done
+            before = [array.copy() for array in packed] if self.who else []
             self.kernel(*args, 0, 1, first, last)
+            if bad.any():
+                for array, old in zip(packed, before, strict=True):
+                    array[...] = old
             self.refuse(bad)
             done = last
 

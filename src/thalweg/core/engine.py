@@ -92,7 +92,7 @@ def backward_pass(
     """
     modes = current()
     on_tensors = create_graph or modes.recorder is not None or bool(modes.levels)
-    walk = _Walk(on_tensors, create_graph, keep, modes.anomaly)
+    walk = _Walk(on_tensors, create_graph, keep, modes.anomaly and modes.check_nan)
     wanted: dict[BaseNode, Any] = {}
     if inputs is not None:
         for tensor in inputs:
@@ -296,7 +296,17 @@ class _Walk:
         if self.wanted is not None and node in self.wanted:
             self.wanted[node] = g
         if isinstance(node, Leaf):
-            self.finish_leaf(node, g, replaced)
+            if hooks is None or self.wanted is not None or not (hooks.before or hooks.after):
+                self.finish_leaf(node, g, replaced)
+                return
+            for before in tuple(hooks.before.values()):
+                others = before((_as_tensor(g),))
+                if others is not None:
+                    g, replaced = self.native(_replaced(others, 1)[0]), True
+            shown = _as_tensor(g)
+            self.finish_leaf(node, g, True)
+            for after in tuple(hooks.after.values()):
+                after((), (shown,))
             return
         if isinstance(node, Output):
             if self.needed is None or node.node in self.needed:

@@ -13,14 +13,14 @@ import numpy as np
 
 from ..errors import InPlaceError, ShapeError
 from . import dtype as _dtype
-from .modes import Modes, current
+from .modes import Modes, announce_write, current
 from .moves import COPY_SLICES, IMPLICIT_CAST
 from .node import Leaf, Node, Saved
 from .origin import user_line
 from .primitive import Primitive, apply
 from .tensor import TensorBase, View
 
-__all__ = ["apply_inplace", "bump", "check_write", "rebase", "write"]
+__all__ = ["apply_inplace", "bump", "check_write", "rebase", "write", "written_below"]
 
 
 def apply_inplace(
@@ -36,6 +36,8 @@ def check_write(target: TensorBase, others: tuple[Any, ...] = ()) -> None:
     modes = current()
     if target._version_list is None and not modes.inference:
         raise InPlaceError("in place: an inference tensor can only be written under inference_mode(); clone it first.")
+    if modes.saved_hooks:  # they are handed memory, which the write then changes
+        announce_write(target)
     if not modes.grad:
         return
     view = target._view
@@ -96,12 +98,27 @@ def write(target: TensorBase, value: Any, who: str = "copy_") -> Any:
     if data.size:
         np.copyto(data, new)
     bump(target, modes)
+    if modes.saved_hooks:
+        announce_write(None)
     if modes.levels or target._tangents is not None:
         target._tangents = value._tangents
         if target._view is not None:
             _tangents_through(target._view, value)
+            target._view.felt = target._version_list[0] if target._version_list is not None else 0
     if modes.grad and (node is not None or target.requires_grad):
         rebase(target, value)
+    return target
+
+
+def written_below(target: TensorBase, value: TensorBase) -> TensorBase:
+    """Give `target` the history and the tangents of an alias of it that was written in its place; return `target`."""
+    if value._node is not None or target.requires_grad:
+        bump(target)
+        rebase(target, value)
+    target._tangents = value._tangents
+    if target._view is not None:
+        _tangents_through(target._view, value)
+        target._view.felt = target._version_list[0] if target._version_list is not None else 0
     return target
 
 

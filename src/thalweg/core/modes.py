@@ -6,6 +6,7 @@ mode replaces the value and puts the old one back, whatever happens in between.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,17 @@ import numpy as np
 if TYPE_CHECKING:
     from .recorder import Recorder
 
-__all__ = ["DEFAULT", "Modes", "current", "enter", "modes_of", "restore", "silence"]
+__all__ = [
+    "DEFAULT",
+    "Modes",
+    "about_to_be_written",
+    "announce_write",
+    "current",
+    "enter",
+    "modes_of",
+    "restore",
+    "silence",
+]
 
 
 class Modes:
@@ -69,6 +80,20 @@ _present: ContextVar[Modes] = ContextVar("thalweg.modes", default=DEFAULT)
 
 current = _present.get
 enter = _present.set
+
+
+_target: ContextVar[Any] = ContextVar("thalweg.target", default=None)
+
+
+def announce_write(tensor: Any) -> None:
+    """Say which tensor the operation that comes next computes new elements of: what it saves of the old is copied."""
+    _target.set(None if tensor is None else weakref.ref(tensor))
+
+
+def about_to_be_written() -> Any:
+    """Return the tensor that :func:`announce_write` named, or None."""
+    found = _target.get()
+    return None if found is None else found()
 
 
 def modes_of(token: Any) -> Modes:

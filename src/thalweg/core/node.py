@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import GraphError
+
 if TYPE_CHECKING:
     from .primitive import Primitive
     from .tensor import TensorBase
@@ -217,7 +219,10 @@ class Leaf(BaseNode):
         hooks = self.hooks
         if hooks is not None and hooks.post_accumulate:
             for hook in tuple(hooks.post_accumulate.values()):
-                hook(tensor)
+                if hook(tensor) is not None:
+                    raise GraphError(
+                        "backward: a post-accumulate hook must return None; write to the tensor's .grad instead."
+                    )
 
 
 def _references(view: Any) -> int:

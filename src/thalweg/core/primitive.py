@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AnomalyError, GraphError
-from .modes import DEFAULT, Modes, current, enter, modes_of, restore, silence
+from .modes import DEFAULT, Modes, about_to_be_written, current, enter, modes_of, restore, silence
 from .node import NOTHING, SEVERAL, BaseNode, Node, Output, Saved, next_order
 from .origin import user_line
 from .tensor import TensorBase, View
@@ -243,7 +243,7 @@ def _lone(primitive: Primitive, x: TensorBase, params: tuple[Any, ...], modes: M
             view.base, view.kind = x, "" if modes.grad else "no_grad"
         else:
             view.base, view.kind = known.base, known.kind if modes.grad else "no_grad"
-        view.seen = 0 if counter is None else counter[0]
+        view.seen = view.felt = 0 if counter is None else counter[0]
         t._view = view
         t._version_list = counter
     else:
@@ -458,12 +458,15 @@ def _pack(node: Node, inputs: tuple[Any, ...], outs: tuple[TensorBase, ...], pac
     assert node.values is not None
     n = 1 if node.primitive.arity < 0 else node.primitive.arity
     values = list(node.values)
+    target = about_to_be_written()
     outer = enter(DEFAULT)
     try:
         for k in range(n + len(node.primitive.outputs)):
             value = values[k]
             if isinstance(value, np.ndarray):
                 source = inputs[k] if k < n else outs[k - n]
+                if target is not None and isinstance(source, TensorBase) and source._data is target._data:
+                    value = value.copy()
                 shown = TensorBase._wrap(value)
                 if isinstance(source, TensorBase):
                     shown._version_list = source._version_list

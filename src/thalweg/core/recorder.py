@@ -36,6 +36,9 @@ class Recorder(Protocol):
     def read(self, tensor: TensorBase, how: str) -> None:
         """Python asked for the value of `tensor` by `how` (``item``, ``bool``, ``numpy``, …)."""
 
+    def refuse(self, why: str, advice: str = "") -> None:
+        """What runs cannot be compiled: raise CaptureError with the reason, or let this run go on as an eager one."""
+
     def gradient(self, tensor: TensorBase | None) -> None:
         """A gradient is about to be added to the ``.grad`` of a leaf, which may be gone."""
 

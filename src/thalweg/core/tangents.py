@@ -23,8 +23,8 @@ def top_level(inputs: tuple[Any, ...], modes: Modes) -> int:
     """Return the innermost forward-mode level that any input carries a tangent of, or 0."""
     found = 0
     for x in inputs:
-        if isinstance(x, TensorBase) and x._tangents is not None:
-            for level in x._tangents:
+        if isinstance(x, TensorBase) and (x._view is not None or x._tangents is not None):
+            for level in (x._tangents if x._view is None else x._fresh_tangents()) or ():
                 if level > found and level in modes.levels:
                     found = level
     return found

@@ -51,9 +51,12 @@ class Size(tuple[int, ...]):
 
 
 class View:
-    """How a tensor was cut out of another's memory: the base, the steps from it, and when its node was made."""
+    """How a tensor was cut out of another's memory: the base, the steps from it, and when its node and tangents were made.
 
-    __slots__ = ("base", "kind", "parent", "seen", "step")
+    `seen` and `felt` are the version of the memory that the node and the tangents belong to.
+    """
+
+    __slots__ = ("base", "felt", "kind", "parent", "seen", "step")
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class View:
         self.step = step
         # "" | "no_grad" | "output" (one of several) | "function" (a custom one's): all but the first refuse writes
         self.kind = kind
-        self.seen = counter[0] if counter is not None else 0
+        self.seen = self.felt = counter[0] if counter is not None else 0
 
     @property
     def steps(self) -> tuple[tuple[Primitive, tuple[Any, ...]], ...]:
@@ -123,7 +126,7 @@ class TensorBase:
         """Return another object for the same value: same memory, counter and history; no gradient of its own."""
         t = self._shell()
         t._node = self._node if self._view is None else self._fresh_node()
-        t._tangents = self._tangents
+        t._tangents = self._tangents if self._view is None else self._fresh_tangents()
         return t
 
     def _shell(self) -> Self:
@@ -180,6 +183,16 @@ class TensorBase:
             )
         view.seen = counter[0]
         return self._node
+
+    def _fresh_tangents(self) -> dict[int, TensorBase] | None:
+        """Return the tangents of a view, cut out of the base's anew if the memory has been written since."""
+        view = self._view
+        counter = self._version_list
+        if view is not None and counter is not None and view.felt != counter[0]:
+            view.felt = counter[0]
+            moved = view.base._tangents or {}
+            self._tangents = {level: replay(view.steps, tangent) for level, tangent in moved.items()} or None
+        return self._tangents
 
     @property
     def grad_fn(self) -> BaseNode | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,11 @@ import numpy as np
 from .. import optim
 from ..errors import ArgumentError, ThalwegError
 from ..ops.tensor import Tensor
+from ..optim.wrappers import EMA
 from ..problems.base import Problem
 from .methods import DEFAULT_CONTENDERS, ON_FUNCTIONS, Method, all_methods, default_settings, minibatch_size
+from .options import OPTIONS, Scheduled, checked_options, core, factors
+from .searches import is_search
 
 __all__ = [
     "Contender", "UnknownName", "at_rates", "default_contenders", "distinct", "parse_contender", "rates", "shown", "unknown",
@@ -42,28 +45,58 @@ class Contender:
     method: str
     settings: tuple[tuple[str, Any], ...]
     batch: int = 0
+    given: tuple[str, ...] = ()  # settings that are fixed: tuning leaves them alone
 
-    def optimizer(self, parameters: list[Tensor]) -> optim.Optimizer:
-        """Return a fresh optimizer over `parameters`."""
+    def optimizer(self, parameters: list[Tensor], steps: int | None = None) -> optim.Optimizer:
+        """Return a fresh optimizer over `parameters`, with its average; its schedule too, if the run has so many steps."""
         make: Any = all_methods()[self.method].optimizer
-        return make(parameters, **dict(self.settings))
+        settings = dict(self.settings)
+        made = make(parameters, **{key: value for key, value in self.settings if key not in OPTIONS})
+        if settings.get("ema"):
+            made = EMA(made, settings["ema"])
+        shape = None if steps is None else factors(settings, steps)
+        return made if shape is None else Scheduled(made, shape)
 
-    def described(self, rows: int = 0, *, fixed: bool = True) -> str:
+    @property
+    def searches(self) -> bool:
+        """Whether its steps search along lines."""
+        return is_search(all_methods()[self.method].optimizer)
+
+    def checked(self, problem: Problem) -> Contender:
+        """Return the contender itself; its optimizer, made for the problem's parameters, raises what is wrong with it."""
+        checked_options(dict(self.settings), self.method)
+        optimizer = self.optimizer(problem.instance(np.random.default_rng(0)).parameters)
+        if (
+            factors(dict(self.settings), 1) is not None
+            and not self.searches
+            and any("lr" not in group for group in optimizer.param_groups)
+        ):
+            raise ArgumentError(f"{self.method}: schedule and warmup need a learning rate, and it has none.")
+        if is_search(core(optimizer)):
+            if self.batch != problem.rows or problem.random:
+                raise ArgumentError(
+                    f"{self.method}: it compares losses along a line, which needs all rows and no noise."
+                )
+            if taken := [key for key, _ in self.settings if key in OPTIONS]:
+                raise ArgumentError(f"{self.method}: it finds the length of each step by itself; leave {taken[0]} out.")
+        return self
+
+    def described(self, rows: int = 0, *, fixed: bool = True, digits: int = 6) -> str:
         """Return the settings as typed, the batch too where it is part of the rows; without `fixed` no flags of the name."""
         hidden = {} if fixed else all_methods()[self.method].fixed
-        parts = [f"{key}={shown(v)}" for key, v in self.settings if not (hidden.get(key) is True and v is True)]
+        parts = [f"{key}={shown(v, digits)}" for key, v in self.settings if not (hidden.get(key) is True and v is True)]
         if 0 < self.batch < rows:
             parts.append(f"batch={self.batch}")
         return " ".join(parts)
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, digits: int = 6) -> str:
     """Return a setting as it is typed."""
     if isinstance(value, (tuple, list)):
-        return "/".join(shown(v) for v in value)
+        return "/".join(shown(v, digits) for v in value)
     if isinstance(value, bool) or value is None:
         return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 def _typed(key: str, text: str, default: Any, who: str) -> Any:
@@ -113,7 +146,7 @@ def parse_contender(text: str, problem: Problem, batch: int | None = None) -> Co
     method = methods.get(name.strip().lower())
     if method is None:
         raise unknown("optimizer", name.strip(), methods)
-    known = method.defaults()
+    known = {**method.defaults(), **OPTIONS}
     given: dict[str, Any] = {}
     size = None
     for part in (p for p in rest.split(",") if p.strip()):
@@ -132,12 +165,11 @@ def parse_contender(text: str, problem: Problem, batch: int | None = None) -> Co
     if size is None:
         size = _usual_batch(method, problem.rows, batch)
     settings = {**default_settings(problem, method, size), **given}
-    contender = Contender(method.name, method.name, tuple(settings.items()), size)
+    contender = Contender(method.name, method.name, tuple(settings.items()), size, tuple(given))
     try:
-        contender.optimizer(problem.instance(np.random.default_rng(0)).parameters)
+        return contender.checked(problem)
     except (ThalwegError, ValueError, TypeError) as error:
         raise ArgumentError(f"-o {text}: {error}") from None
-    return contender
 
 
 def default_contenders(problem: Problem, batch: int | None = None) -> list[Contender]:
@@ -156,7 +188,7 @@ def distinct(contenders: list[Contender]) -> list[Contender]:
             raise ArgumentError(
                 f"-o {contender.method}: the same contender is given twice ({contender.described() or 'defaults'})."
             )
-        out.append(Contender(label, contender.method, contender.settings, contender.batch))
+        out.append(replace(contender, label=label))
     return out
 
 
@@ -195,5 +227,5 @@ def at_rates(contenders: Iterable[Contender], found: list[float]) -> list[Conten
         for k, lr in enumerate(found):
             settings = {**dict(contender.settings), "lr": lr}
             label = contender.label if len(found) == 1 else f"{contender.label}-lr{k + 1}"
-            out.append(Contender(label, contender.method, tuple(settings.items()), contender.batch))
+            out.append(replace(contender, label=label, settings=tuple(settings.items())))
     return out

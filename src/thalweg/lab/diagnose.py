@@ -14,6 +14,7 @@ from ..core.dtype import float64
 from ..errors import ArgumentError
 from ..problems.base import Array, Instance, Problem, tensor_of
 from ..problems.function import FunctionProblem
+from .advice import Tried, round_down, try_candidates
 
 __all__ = ["Diagnosis", "Rate", "diagnose"]
 
@@ -21,6 +22,10 @@ DENSE = 400  # parameters up to which every eigenvalue is computed
 BATCH = 10  # rows of the batches whose gradients are compared
 BATCHES = 200
 MOMENTUM = 0.9
+FLAT = 1e-20  # curvature that is only rounding
+NOTHING = (
+    "No advice: every candidate (gradient descent, heavy ball, Adam at several rates) diverged. Give another start."
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found; `advice` is two sentences with their reasons."""
+    """What was found; `advice` is what curvature and noise suggest, and what was tried, in a sentence each."""
 
     problem: str
     size: str
@@ -47,7 +52,8 @@ class Diagnosis:
     rates: tuple[Rate, ...]
     noise: analysis.GradientNoise | None
     after_scaling: float | None
-    advice: tuple[str, str]
+    advice: tuple[str, ...]
+    tried: Tried | None
 
     @property
     def largest(self) -> float:
@@ -100,20 +106,16 @@ def diagnose(problem: Problem, *, seed: int = 0, tell: Callable[[str], None] | N
     where = "at the start"
     if isinstance(problem, FunctionProblem):
         point, where = _point(problem, instance)
-        instance = problem.at(point)
-    flat = _Flat(problem, instance)
-    x = instance.values().astype(np.float64)
+        usual, instance = instance, problem.at(point)
     say("curvature")
-    product, n = analysis.hessian_product(flat.loss, instance.parameters)
-    matrix: Array | None = None
-    if n <= DENSE:
-        matrix = np.stack([product(row) for row in np.eye(n)])
-        matrix = (matrix + matrix.T) / 2
-        eigenvalues = np.linalg.eigvalsh(matrix)
-    else:
-        eigenvalues = analysis.lanczos(product, n, steps=min(n, 60), seed=seed).values
+    flat, eigenvalues, matrix = _spectrum(problem, instance, seed)
+    if isinstance(problem, FunctionProblem) and not np.isfinite(eigenvalues).all():  # a cusp at the minimiser
+        where = f"at the start, ({_numbers(usual.values())}), since the Hessian is not finite {where}"
+        instance = usual
+        flat, eigenvalues, matrix = _spectrum(problem, instance, seed)
     if not np.isfinite(eigenvalues).all():
         raise ArgumentError(f"diagnose: the Hessian of {problem.name} is not finite {where}; give another start.")
+    n, x = len(flat.gradient(instance.values())), instance.values().astype(np.float64)
     say("stable rates")
     exact = problem.dtype is float64
     rates = _rates(flat, x, eigenvalues, rng, exact)
@@ -129,10 +131,25 @@ def diagnose(problem: Problem, *, seed: int = 0, tell: Callable[[str], None] | N
         scaled = analysis.diagonal_preconditioning(matrix)["after"]
     kind = _kind(eigenvalues)
     size = f"{problem.rows} rows, {n} parameters" if problem.rows else f"{n} variable{'s' * (n != 1)}"
-    advice = _advice(eigenvalues, condition, kind, rates, noise, scaled)
+    advice: tuple[str, ...] = _advice(eigenvalues, condition, kind, rates, noise, scaled)
+    tried = try_candidates(problem, float(eigenvalues[-1]) / condition, float(eigenvalues[-1]), seed=seed, tell=tell)
+    advice += (tried.sentence(problem.rows) if tried is not None else NOTHING,)
     return Diagnosis(
-        problem.name, size, where, eigenvalues, n <= DENSE, condition, kind, rates, noise, scaled, advice
+        problem.name, size, where, eigenvalues, n <= DENSE, condition, kind, rates, noise, scaled, advice, tried
     )  # fmt: skip
+
+
+def _spectrum(problem: Problem, instance: Instance, seed: int) -> tuple[_Flat, Array, Array | None]:
+    """Return the loss as a function of a flat vector, the Hessian's eigenvalues (NaN if not finite) and, if small, itself."""
+    flat = _Flat(problem, instance)
+    with np.errstate(all="ignore"):
+        product, n = analysis.hessian_product(flat.loss, instance.parameters)
+        if n > DENSE:
+            return flat, analysis.lanczos(product, n, steps=min(n, 60), seed=seed).values, None
+        matrix = np.stack([product(row) for row in np.eye(n)])
+    matrix = (matrix + matrix.T) / 2
+    finite = np.isfinite(matrix).all()
+    return flat, np.linalg.eigvalsh(matrix) if finite else np.full(n, np.nan), matrix
 
 
 def _point(problem: FunctionProblem, instance: Instance) -> tuple[tuple[float, ...], str]:
@@ -187,7 +204,7 @@ def _noise(problem: Problem, instance: Instance, rng: np.random.Generator) -> an
 
 def _kind(eigenvalues: Array) -> str:
     size = float(np.abs(eigenvalues).max())
-    if size == 0:
+    if size < FLAT:
         return "flat"
     if eigenvalues[0] < -1e-6 * size:
         return "bent downwards in some directions" if eigenvalues[-1] > 0 else "bent downwards"
@@ -197,49 +214,45 @@ def _kind(eigenvalues: Array) -> str:
 def _advice(
     eigenvalues: Array, condition: float, kind: str, rates: tuple[Rate, ...], noise: Any, scaled: float | None
 ) -> tuple[str, str]:
-    limit = rates[0].theory
-    if kind.startswith("bent downwards") or kind == "flat":
+    """Return what the curvature says of methods, and what the noise says of batches and the limit of the rate."""
+    limit = round_down(rates[0].theory, 3)
+    if kind == "flat":
+        first = "Start somewhere else, because the function is flat here and no method sees a direction."
+    elif kind.startswith("bent downwards"):
         first = (
-            "Use Adam, or Newton's method with absolute eigenvalues, because the Hessian has negative eigenvalues here "
-            f"({eigenvalues[0]:.3g}), and plain Newton steps would climb along them."
-            if kind != "flat"
-            else "Start somewhere else, because the function is flat here and no method sees a direction."
+            f"The Hessian has negative eigenvalues here ({eigenvalues[0]:.3g}): plain Newton steps would climb along them, "
+            "Newton's method with absolute eigenvalues and the methods below descend."
         )
     elif condition <= 10:
         first = (
-            f"Plain gradient descent will do, because the condition number is only {condition:.3g}: about "
+            f"Plain gradient descent will do near this point, because the condition number is only {condition:.3g}: about "
             f"{max(1, round(condition / 2 * np.log(10)))} steps a decimal digit."
         )
     elif scaled is not None and scaled < condition / 10:
         first = (
-            "Use a method that scales each coordinate (AdaGrad, RMSProp, Adam), because scaling by the diagonal takes the "
-            f"condition number from {condition:.3g} to {scaled:.3g}."
+            "A method that scales each coordinate (AdaGrad, RMSProp, Adam) helps near this point, because scaling by the "
+            f"diagonal takes the condition number from {condition:.3g} to {scaled:.3g}."
         )
     else:
         root = condition**0.5
-        best = analysis.best_settings(float(eigenvalues[-1]) / condition, float(eigenvalues[-1]), "heavy_ball")
         first = (
-            f"Use momentum (about {best['momentum']:.2g} with learning rate {best['lr']:.2g}), because the condition number "
-            f"is {condition:.3g}: gradient descent needs about {condition / 2 * np.log(10):.0f} steps a decimal digit, "
-            f"momentum about {root / 2 * np.log(10):.0f}."
+            f"Momentum helps near this point, because the condition number is {condition:.3g}: gradient descent needs about "
+            f"{condition / 2 * np.log(10):.0f} steps a decimal digit, momentum about {root / 2 * np.log(10):.0f}."
         )
-    if noise is not None:
-        scale = noise.scale
-        if not np.isfinite(scale) or scale > 1000:
-            second = (
-                "Let the learning rate fall towards the end, because near a minimum the gradient of a batch is mostly noise "
-                "at any batch size."
-            )
-        else:
-            second = (
-                f"Batches of about {max(1, round(scale))} rows are worth their cost at the start, because there the noise of "
-                f"a batch equals its signal; keep the learning rate below {limit:.3g}, beyond which gradient descent diverges."
-            )
-    else:
-        second = (
-            f"Keep the learning rate of gradient descent below {limit:.3g}, because beyond 2 over the largest eigenvalue "
-            f"({eigenvalues[-1]:.3g}) it diverges."
-            if np.isfinite(limit)
-            else "Any learning rate is stable here, because no direction bends upwards; bound the steps instead."
+    bound = (
+        f"near this point the learning rate of gradient descent must stay below {limit:.3g} = 2/{eigenvalues[-1]:.3g}, "
+        "beyond which it leaves"
+        if np.isfinite(limit)
+        else "any learning rate is stable here, because no direction bends upwards"
+    )
+    if noise is None:
+        return first, f"{bound[0].upper()}{bound[1:]}."
+    if not np.isfinite(noise.scale) or noise.scale > 1000:
+        return first, (
+            f"Near this point the gradient of a batch is mostly noise at any batch size: let the learning rate fall towards the "
+            f"end; {bound}."
         )
-    return first, second
+    return first, (
+        f"The noise of a batch equals its signal here at about {max(1, round(noise.scale))} rows: larger batches gain less "
+        f"than they cost; {bound}."
+    )

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import optim
 from ..problems.base import Problem
+from .searches import LineSearchGD, LineSearchLBFGS, NewtonCG
 
 __all__ = ["DEFAULT_CONTENDERS", "METHODS", "Method", "all_methods", "default_settings", "minibatch_size"]
 
@@ -26,6 +27,7 @@ class Method:
     summary: str
     fixed: dict[str, Any] = field(default_factory=dict)
     batch: str = "mini"
+    tuned: tuple[str, ...] | None = None  # the settings that are tuned; None for all of the optimizer's space
 
     def defaults(self) -> dict[str, Any]:
         """Return the settings with their defaults, as the optimizer's own signature has them."""
@@ -37,9 +39,9 @@ class Method:
 
 
 METHODS: tuple[Method, ...] = (
-    Method("gd", optim.SGD, "gradient descent: all rows in each step", batch="full"),
-    Method("sgd", optim.SGD, "stochastic gradient descent: one row in each step", batch="one"),
-    Method("minibatch", optim.SGD, "minibatch stochastic gradient descent"),
+    Method("gd", optim.SGD, "gradient descent: all rows in each step", batch="full", tuned=("lr",)),
+    Method("sgd", optim.SGD, "stochastic gradient descent: one row in each step", batch="one", tuned=("lr",)),
+    Method("minibatch", optim.SGD, "minibatch stochastic gradient descent", tuned=("lr",)),
     Method("momentum", optim.SGD, "heavy-ball momentum (Polyak 1964)", {"momentum": 0.9}),
     Method("nesterov", optim.SGD, "Nesterov's momentum, PyTorch's form", {"momentum": 0.9, "nesterov": True}),
     Method("adagrad", optim.Adagrad, "scaled by the sum of squared gradients (Duchi et al. 2011)"),
@@ -48,6 +50,12 @@ METHODS: tuple[Method, ...] = (
     Method("adam", optim.Adam, "both moments, bias-corrected (Kingma and Ba 2015)"),
     Method("yogi", optim.Yogi, "Adam whose second moment moves slowly (Zaheer et al. 2018)"),
 )
+OTHERS: tuple[Method, ...] = (
+    Method("linesearch", LineSearchGD, "gradient descent with a line search (Armijo 1966)", batch="full"),
+    Method("lbfgs", LineSearchLBFGS, "L-BFGS with a line search (Liu and Nocedal 1989)", batch="full"),
+    Method("newton", NewtonCG, "Newton's method by conjugate gradients, with a line search", batch="full"),
+    Method("muon", optim.MuonAdamW, "Muon for hidden matrices, AdamW elsewhere (Jordan et al. 2024)"),
+)
 DEFAULT_CONTENDERS = tuple(method.name for method in METHODS)
 ON_FUNCTIONS = tuple(name for name in DEFAULT_CONTENDERS if name not in ("sgd", "minibatch"))
 
@@ -55,7 +63,7 @@ ON_FUNCTIONS = tuple(name for name in DEFAULT_CONTENDERS if name not in ("sgd", 
 @cache
 def all_methods() -> dict[str, Method]:
     """Return every method by name: those above, and each other optimizer of the library under its own name."""
-    found = {method.name: method for method in METHODS}
+    found = {method.name: method for method in (*METHODS, *OTHERS)}
     for name, value in vars(optim).items():
         if isinstance(value, type) and issubclass(value, optim.Optimizer) and value.Settings is not None:
             found.setdefault(name.lower(), Method(name.lower(), value, _summary(value)))
@@ -115,5 +123,9 @@ def default_settings(problem: Problem, method: Method, batch: int) -> dict[str, 
         "adamw": {"lr": _rounded(0.01 * scale)},
         "amsgrad": {"lr": _rounded(0.01 * scale)},
         "yogi": {"lr": _rounded(0.01 * scale)},
+        "adopt": {"lr": _rounded(0.01 * scale)},
+        "ademamix": {"lr": _rounded(0.01 * scale)},
+        "muon": {"lr": _rounded(0.01 * scale)},
+        "signum": {"lr": _rounded(0.003 * scale)},
     }
     return chosen.get(name, {}) | method.fixed

@@ -20,7 +20,7 @@ from .plots import OTHERS, SETTINGS, _figure, _matplotlib, save
 from .store import write
 
 __all__ = [
-    "Picture", "bands", "convergence", "gradient_histograms", "lines", "schedules", "spectrum", "stability_region", "surface",
+    "Picture", "bands", "convergence", "gradient_histograms", "lines", "panels", "schedules", "spectrum", "stability_region", "surface",
     "training", "weights",
 ]  # fmt: skip
 
@@ -88,6 +88,42 @@ def lines(
         axes.set_ylabel(y)
         axes.set_title(title)
         _legend(figure, len(series))
+        return figure, data
+
+    return _drawn(draw)
+
+
+def panels(
+    parts: Mapping[str, Mapping[str, tuple[Any, Any]]], *, x: str, log_y: Sequence[str] = (),
+    lines_at: Mapping[str, float] | None = None,
+) -> Picture:  # fmt: skip
+    """Several quantities against the same `x`, a panel each, with the same curve in the same colour in every panel."""
+
+    def draw() -> tuple[Any, Mapping[str, Array]]:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8.4, 2.9 * -(-len(parts) // 2)), layout="constrained")
+        every = figure.subplots(-(-len(parts) // 2), 2, squeeze=False).ravel()
+        names = list(dict.fromkeys(name for curves in parts.values() for name in curves))
+        data: dict[str, Array] = {}
+        handles: dict[str, Any] = {}
+        for axes, (title, curves) in zip(every, parts.items(), strict=False):
+            for name, (a, b) in curves.items():
+                k = names.index(name)
+                a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+                look = {"color": LINE_COLOURS[k % len(LINE_COLOURS)], "linestyle": DASHES[k % len(DASHES)]}
+                (handles[name],) = axes.plot(a, b, marker="o", markersize=2.5, label=name, **look)
+                data |= {f"{title}: {name}: {x}": a, f"{title}: {name}": b}
+            if title in (lines_at or {}):
+                axes.axhline((lines_at or {})[title], color="#222222", linewidth=0.8, linestyle=(0, (2, 2)))
+            if title in log_y and all((np.asarray(b) > 0).any() for _, b in curves.values()):
+                axes.set_yscale("log")
+            axes.set_title(title)
+            axes.set_xlabel(x)
+        for axes in every[len(parts) :]:
+            axes.set_axis_off()
+        if len(handles) > 1:
+            figure.legend(handles.values(), handles, loc="outside lower left", frameon=False, ncols=4, fontsize=8)
         return figure, data
 
     return _drawn(draw)

@@ -25,9 +25,10 @@ from .trial import Record
 if TYPE_CHECKING:
     from ..problems.function import FunctionProblem
     from .race import Result
+    from .suite import SuiteResult
     from .trace import Path as Trace
 
-__all__ = ["colour", "race_pictures", "save", "style", "trace_picture"]
+__all__ = ["colour", "profile_picture", "race_pictures", "save", "style", "trace_picture"]
 
 COLOURS = {
     "gd": "#000000",
@@ -216,10 +217,9 @@ def race_pictures(result: Result, folder: Path) -> list[Path]:
     matplotlib = _matplotlib()
     counts = {r.steps[-1] for r in result.records if r.status != "diverged"}
     uneven = len(counts) > 1 and max(counts) > 5 * min(counts)
-    share = "; in a sweep a trial's share of it" if result.how.swept else ""
     kinds: list[tuple[str, Callable[[Record], Sequence[float]], str, bool]] = [
         ("loss-step", lambda r: r.steps, "step", uneven),
-        ("loss-time", lambda r: r.seconds, f"time of gradients and updates (s{share})", True),
+        ("loss-time", lambda r: r.seconds, "time of gradients and updates (s; a step's time is measured apart)", True),
     ]
     rows = result.problem.rows
     x_name = "epoch (pass over the rows)" if rows else "epoch (one step each: a function has no rows)"
@@ -230,7 +230,57 @@ def race_pictures(result: Result, folder: Path) -> list[Path]:
             files += save(_loss_picture(result, x_of, x_label, log_x), folder / name)
         if _rates(result):
             files += save(_rate_picture(result), folder / "loss-lr")
+        if result.tuned is not None and any(len(t.candidates) > 1 for t in result.tuned):
+            files += save(_tuning_picture(result), folder / "tuning")
+    if result.why:
+        from .explain import picture
+
+        files += picture(result.why).save(folder / "why")
     return files
+
+
+def profile_picture(found: SuiteResult) -> Any:
+    """Draw the performance profiles of several problems."""
+    with _matplotlib().rc_context(SETTINGS):
+        figure, axes = _figure()
+        tau = np.geomspace(1, 16, 200)
+        for label in found.order:
+            y = [found.profiles.rho(label, t) for t in tau]
+            axes.plot(tau, y, label=f"{label} ({found.profiles.score[label]:.2f})", **style(label))
+        axes.set_xscale("log", base=2)
+        axes.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_xlabel("gradients to the goal, over the smallest of any contender")
+        axes.set_ylabel("share of problems")
+        axes.set_title(f"{len(found.profiles.problems)} problems")
+        axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
+        figure.legend(loc="outside right upper", frameon=False, fontsize=8, title="score", title_fontsize=8)
+    return figure
+
+
+def _tuning_picture(result: Result) -> Any:
+    """Draw the expected best of k tuning runs: what each contender costs to tune."""
+    figure, axes = _figure()
+    tuned = {t.default.label: t for t in result.tuned or ()}
+    for label, text, look in _labels(result):
+        curve = tuned[label].curve
+        y = np.where(np.isfinite(curve.median), curve.median, np.nan)
+        if np.isfinite(y).any():
+            axes.plot(curve.runs, y, label=text, **look)
+            low, high = (np.where(np.isfinite(v), v, np.nan) for v in (curve.low, curve.high))
+            axes.fill_between(curve.runs, low, high, color=look["color"], alpha=0.06, linewidth=0)
+    ends = [y for line in axes.lines for y in line.get_ydata()[-3:] if np.isfinite(y)]
+    starts = [y for line in axes.lines for y in line.get_ydata()[2:3] if np.isfinite(y)]
+    if ends:
+        axes.set_ylim(min(ends) - 0.05 * abs(min(ends)), max(*ends, *starts) + 0.1 * (max(ends) - min(ends) + 1e-12))
+    axes.set_xlabel("settings tried")
+    axes.set_ylabel("median loss of the chosen run" + (", test rows" if result.config.test else ""))
+    axes.set_title(_shortened(result.problem.name))
+    axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
+    if axes.lines:
+        look = {"frameon": False, "alignment": "left", "fontsize": 8, "title_fontsize": 8}
+        figure.legend(loc="outside right upper", title="best of k settings,\n10% to 90% of choices", **look)
+    return figure
 
 
 def _rates(result: Result) -> dict[str, list[tuple[float, Any]]]:

@@ -42,5 +42,16 @@ class Helper:
 
 def main(arguments: Sequence[str]) -> None:
     """Make the programs of the contenders named after the configuration."""
+    from .stages import expected_trials, first_round, tuning_budget  # which begins with helpers
+
     config = RaceConfig.from_toml(Path(arguments[0]))
-    compile_for(config.problem.load(), config.trials(), config.budget, config.entropy, config.compiled, arguments[1:])
+    budget = tuning_budget(config) if config.trials_each else config.budget
+    compile_for(
+        config.load(),
+        first_round(config),
+        budget,
+        config.entropy,
+        config.compiled,
+        arguments[1:],
+        expected_trials(config),
+    )

@@ -19,8 +19,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ..errors import ArgumentError, CaptureError, ThalwegError
+from ..optim.partition import Partition
+from ..optim.wrappers import EMA
 from ..problems.base import Array, Instance, Problem, tensor_of
 from .contender import Contender
+from .options import core, factors
+from .splits import HeldOut
 from .trial import Budget, Record, Track, evaluation_steps, row_order, run_trial, streams, warm_up
 
 __all__ = [
@@ -88,8 +92,10 @@ class _CannotSweep(Exception):
 class _Group:
     """Contenders of one program, and the names of the settings in which they differ."""
 
+    key: Any = None
     contenders: list[Contender] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    scheduled: bool = False  # whether the learning rate is another in each step
 
     @property
     def batch(self) -> int:
@@ -152,30 +158,39 @@ def swept(
     race: Sequence[Trial] | None = None,
     note: Note | None = None,
     prepare: Callable[[list[str]], Helper] | None = None,
+    made: dict[Any, Any] | None = None,
+    expected: int = 0,
 ) -> Generator[Record, None, list[Alone]]:
     """Run the trials that are worth a sweep; return the others, in order, with the reason for each.
 
     `prepare` starts a helper that makes the programs of contenders, one for each; it is asked when compiling takes long.
+    `made` keeps the compiled steps for the next call with the same problem and budget, and `expected` is how many trials of
+    each method all calls together have.
     """
     everything = trials if race is None else race
-    groups, why = _plan(problem, everything, budget, compiled)
+    groups, why = _plan(problem, everything, budget, compiled, expected)
     due = [_Due(group, found) for group in groups if (found := group.trials(trials))]
     helpers: list[Helper] = []
     try:
         while due:
             group, missing, helper = due.pop(0)
             name = group.contenders[0].method
-            if note is not None:
+            sweep = None if made is None else made.get(group.key)
+            if note is not None and sweep is None:
                 note(f"compiling {name}" + (f" for {len(missing)} trials" if len(missing) > 1 else ""))
             if helper is not None:
                 helper.wait()
             began = perf_counter()
             try:
-                sweep = _Sweep(problem, group, budget, entropy, everything)
-                sweep.check(missing[-1])
+                if sweep is None:
+                    sweep = _Sweep(problem, group, budget, entropy, everything)
+                    sweep.check(missing[-1])
+                sweep.arrange(group, everything, budget)
             except _CannotSweep as reason:
                 why.update(dict.fromkeys(group.labels, str(reason)))
                 continue
+            if made is not None:
+                made[group.key] = sweep
             if prepare is not None and not helpers and due and perf_counter() - began > SLOW:
                 due, helpers = _shared_out(due, prepare)
             yield from sweep.records(missing)
@@ -186,10 +201,11 @@ def swept(
 
 
 def compile_for(
-    problem: Problem, race: Sequence[Trial], budget: Budget, entropy: int, compiled: bool | None, labels: Sequence[str]
-) -> None:
+    problem: Problem, race: Sequence[Trial], budget: Budget, entropy: int, compiled: bool | None, labels: Sequence[str],
+    expected: int = 0,
+) -> None:  # fmt: skip
     """Make the programs of the groups that these contenders are in, and leave them on disk."""
-    for group in _plan(problem, race, budget, compiled)[0]:
+    for group in _plan(problem, race, budget, compiled, expected)[0]:
         if set(labels) & set(group.labels):
             with contextlib.suppress(_CannotSweep):
                 _Sweep(problem, group, budget, entropy, race).check(group.trials(race)[-1])
@@ -233,7 +249,7 @@ class How:
 
 
 def _plan(
-    problem: Problem, trials: Sequence[Trial], budget: Budget, compiled: bool | None
+    problem: Problem, trials: Sequence[Trial], budget: Budget, compiled: bool | None, expected: int = 0
 ) -> tuple[list[_Group], dict[str, str]]:
     """Return the groups that are to be swept, and why each other contender is not."""
     contenders = list({c.label: c for c, _ in trials}.values())
@@ -247,18 +263,26 @@ def _plan(
     parameters = problem.instance(np.random.default_rng(0)).parameters
     for contender in contenders:
         optimizer = contender.optimizer(parameters)
-        if optimizer.draws:
+        if contender.searches:
+            why[contender.label] = "the method searches along lines"
+            continue
+        parts = _parts(optimizer)
+        if any(part.draws for part in parts):
             why[contender.label] = "the method draws random numbers"
             continue
+        if len(optimizer.param_groups) > 1:  # a part of which multiplies matrices, which is no faster side by side
+            why[contender.label] = "the method has several groups of parameters"
+            continue
         settings = {k: v for k, v in optimizer.param_groups[0].items() if k != "params"}
-        key = (type(optimizer), contender.batch, _structure(optimizer, settings))
-        group = groups.setdefault(key, _Group())
+        options = dict(contender.settings).get("ema", 0.0), factors(dict(contender.settings), 1) is not None
+        key = (type(parts[0]), contender.batch, _structure(parts[0], settings), options)
+        group = groups.setdefault(key, _Group(key, scheduled=options[1]))
         group.contenders.append(contender)
         before = first.setdefault(key, settings)
         group.names.update(k for k, v in settings.items() if v != before[k])
     kept = []
     for group in groups.values():
-        if compiled or _pays(problem, group.batch, budget, len(group.trials(trials))):
+        if compiled or _pays(problem, group.batch, budget, max(expected, len(group.trials(trials)))):
             kept.append(group)
         else:
             why.update(dict.fromkeys(group.labels, TOO_SHORT))
@@ -299,22 +323,33 @@ class _Sweep:
     def __init__(self, problem: Problem, group: _Group, budget: Budget, entropy: int, race: Sequence[Trial]) -> None:
         self.problem, self.entropy = problem, entropy
         self.rows, self.batch = problem.rows, group.batch
-        self.whole = not 0 < self.batch < self.rows
+        self.held_out = problem if isinstance(problem, HeldOut) else None
+        self.whole = not 0 < self.batch < self.rows and self.held_out is None
         self.per_epoch = -(-self.rows // self.batch) if self.batch else 1
         self.total = budget.steps_for(self.rows, self.batch)
-        self.names = sorted(group.names)
+        self.names: list[str] = []
+        self.unused: set[str] = set()  # settings that the step does not use
         self.traced = problem.dimension <= TRACED
-        # Decided by the race, not by what of it is missing: another form of the program, or other calls, may round
-        # otherwise.
-        seeds = len({seed for _, seed in race})
-        self.shared = len(group.contenders) >= LANES or seeds == 1
         self.size = BLOCK if self.traced else WIDE_BLOCK
-        together = min(self.size, len(group.contenders) * (1 if self.shared else seeds))
-        numbers = max(problem.dimension if self.traced else 1, 1 if self.whole or self.shared else self.batch)
-        self.longest = max(1, MEMORY // (max(together, 32) * numbers))
+        self.arrange(group, race, budget)
         self.instance, optimizer = self.begun(group.contenders[0], 2**31)
         self.tensors = _tensors(self.instance, optimizer)
+        self.shown = optimizer.averages if isinstance(optimizer, EMA) else self.instance.parameters
         self.step = self._compiled(optimizer)
+
+    def arrange(self, group: _Group, race: Sequence[Trial], budget: Budget) -> None:
+        """Decide how the trials of a race go together.
+
+        By the race, not by what of it is missing: another form of the program, or other calls, may round otherwise.
+        """
+        self.points = budget.points
+        rate = {"lr"} if group.scheduled else set()
+        self.names = sorted((group.names | rate | set(self.names)) - self.unused)
+        seeds = len({seed for _, seed in race})
+        self.shared = len(group.contenders) >= LANES or seeds == 1
+        together = min(self.size, len(group.contenders) * (1 if self.shared else seeds))
+        numbers = max(self.problem.dimension if self.traced else 1, 1 if self.whole or self.shared else self.batch)
+        self.longest = max(1, MEMORY // (max(together, 32) * numbers))
 
     def begun(self, contender: Contender, seed: int) -> tuple[Instance, Any]:
         """Return a run at its start."""
@@ -326,14 +361,14 @@ class _Sweep:
             from ..compiler import compile
         except ImportError:
             raise _CannotSweep("the compiler needs Numba, which is not installed") from None
-        instance, traced = self.instance, self.traced
+        instance, traced, shown = self.instance, self.traced, self.shown
         fixed = tuple(tensor_of(a) for a in self.problem.arrays) if self.whole else ()
 
         def step(*batch: Any) -> Any:
             optimizer.zero_grad()
             instance.loss(*(batch or fixed)).backward()
             optimizer.step()
-            return [p.detach().clone() for p in instance.parameters] if traced else None
+            return [p.detach().clone() for p in shown] if traced else None
 
         return compile(step)
 
@@ -351,7 +386,7 @@ class _Sweep:
             raise _CannotSweep(f"not compiled: {error}") from None
         if any(op.draws for op in self.step.program.operations):
             raise _CannotSweep("the loss draws random numbers")
-        expected = run_trial(self.problem, *trial, Budget(steps=steps), self.entropy).losses
+        expected = run_trial(self.problem, *trial, Budget(steps=steps), self.entropy, whole=self.total).losses
         n = min(len(found), len(expected))
         with np.errstate(all="ignore"):
             moved = np.abs(np.diff(expected)).max(initial=0.0)
@@ -369,6 +404,7 @@ class _Sweep:
                 used = {given.source[1] for given in self.step.program.of_kind("setting")}
                 if used >= set(self.names):
                     raise
+                self.unused |= set(self.names) - used
                 self.names = [name for name in self.names if name in used]
                 _Block(self, [trial]).call(first, first + 1, size)
 
@@ -376,7 +412,7 @@ class _Sweep:
         """Return first and last step and batch of each call: of one batch's size, and at most `longest` steps."""
         at = 0
         rest = 0 if self.whole or self.problem.replacement else self.rows % self.batch
-        stops = iter(evaluation_steps(total, self.per_epoch)[1:])
+        stops = iter(evaluation_steps(total, self.per_epoch, self.points)[1:])
         stop = total if self.traced else next(stops)
         while at < total:
             size, last = self.batch, min(total, stop, at + longest)
@@ -400,12 +436,14 @@ class _Sweep:
                 yield from self._block(part[k : k + size], self.total)
 
     def _block(self, trials: Sequence[Trial], total: int) -> Iterator[Record]:
+        held = self.held_out
         with np.errstate(all="ignore"):
-            tracks = _Block(self, trials).run(total)
-        for track in tracks:
-            record = track.finished()
-            record.sweep = len(trials)
-            yield record
+            block = _Block(self, trials)
+            tracks = block.run(total)
+            for (_, seed), track, point in zip(trials, tracks, block.points(), strict=True):
+                record = track.finished(None if held is None else held.at(seed), point)
+                record.sweep = len(trials)
+                yield record
 
 
 class _Block:
@@ -419,19 +457,25 @@ class _Block:
         self.state: dict[Any, Any] = {t: np.stack([o[k] for o in own]) for k, t in enumerate(sweep.tensors)}
         settings = [optimizer.param_groups[0] for _, optimizer in runs]
         self.hyper = {name: np.array([s[name] for s in settings], np.float64) for name in sweep.names}
+        shapes = [factors(dict(contender.settings), sweep.total) for contender, _ in trials]
+        self.factors = np.stack([s for s in shapes if s is not None]) if shapes[0] is not None else None
         seeds = [trials[0][1]] if sweep.shared else [seed for _, seed in trials]
         self.orders = {} if sweep.whole else {seed: self._order(seed) for seed in sorted(set(seeds))}
         self.seeds = seeds
+        held = sweep.held_out
+        self.held = [] if held is None else [held.at(seed).validation for _, seed in trials]
+        self.problems = [sweep.problem if held is None else held.at(seed).train for _, seed in trials]
 
     def _order(self, seed: int) -> Array:
         sweep = self.sweep
         rng = streams(sweep.entropy, seed)[1]
-        return row_order(rng, sweep.rows, sweep.batch, sweep.total, sweep.problem.replacement)
+        order = row_order(rng, sweep.rows, sweep.batch, sweep.total, sweep.problem.replacement)
+        return order if sweep.held_out is None else sweep.held_out.at(seed).rows[order]
 
     def _rows(self, first: int, last: int, size: int) -> Array:
         """Return the rows [steps, size] of the steps, for each trial unless all share them."""
         sweep = self.sweep
-        if sweep.problem.replacement:
+        if sweep.problem.replacement or sweep.batch >= sweep.rows:
             at = first * size
         else:
             epoch, step = divmod(first, sweep.per_epoch)
@@ -444,8 +488,11 @@ class _Block:
         sweep = self.sweep
         given: dict[str, Any] = {"steps": last - first} if sweep.whole else {"order": self._rows(first, last, size)}
         arrays = () if sweep.whole else sweep.problem.arrays
+        hyper = dict(self.hyper)
+        if self.factors is not None and "lr" in hyper:
+            hyper["lr"] = hyper["lr"][:, None] * self.factors[:, first:last]
         began = perf_counter()
-        found = sweep.step.sweep(*arrays, init=self.state, **given, **self.hyper)
+        found = sweep.step.sweep(*arrays, init=self.state, **given, **hyper)
         spent = perf_counter() - began
         self.state = {tensor: value.numpy() for tensor, value in found.states.items()}
         return found.outputs, spent
@@ -453,9 +500,9 @@ class _Block:
     def run(self, total: int) -> list[Track]:
         """Take all steps; return the records so far as they go."""
         sweep, k = self.sweep, len(self.trials)
-        tracks = [Track(sweep.problem, c, seed, sweep.total) for c, seed in self.trials]
-        wanted = np.array(evaluation_steps(total, sweep.per_epoch))
-        self._note(tracks, wanted[:1], self._points()[:, None], np.zeros(1))
+        tracks = [Track(p, c, s, sweep.total) for p, (c, s) in zip(self.problems, self.trials, strict=True)]
+        wanted = np.array(evaluation_steps(total, sweep.per_epoch, sweep.points))
+        self._note(tracks, wanted[:1], self.points()[:, None], np.zeros(1))
         spent = 0.0
         for first, last, size in sweep.segments(total, sweep.longest):
             outputs, seconds = self.call(first, last, size)
@@ -466,36 +513,47 @@ class _Block:
                         [o.numpy()[:, steps - first - 1].reshape(k, len(steps), -1) for o in outputs], 2
                     )
                 else:
-                    points = self._points()[:, None]
+                    points = self.points()[:, None]
                 self._note(tracks, steps, points, (spent + seconds * (steps - first) / (last - first)) / k)
             spent += seconds
             if all(track.over for track in tracks):
                 break
         return tracks
 
-    def _points(self) -> Array:
+    def points(self) -> Array:
         """Return the parameters of each trial, as one row."""
-        parameters = self.sweep.instance.parameters
-        return np.concatenate([self.state[p].reshape(len(self.trials), -1) for p in parameters], 1)
+        return np.concatenate([self.state[p].reshape(len(self.trials), -1) for p in self.sweep.shown], 1)
 
     def _note(self, tracks: list[Track], steps: Array, points: Array, seconds: Array) -> None:
         """Put down the losses at points [trial, step, parameter] of the trials that go on."""
         going = [k for k, track in enumerate(tracks) if not track.over]
-        values = self.sweep.problem.values(points[going].reshape(-1, points.shape[2])).reshape(len(going), -1)
+        if self.sweep.held_out is None:
+            flat = points[going].reshape(-1, points.shape[2])
+            values = list(self.sweep.problem.values(flat).reshape(len(going), -1))
+        else:
+            values = [self.problems[k].values(points[k]) for k in going]
         for k, losses in zip(going, values, strict=True):
-            for step, loss, spent in zip(steps, losses, seconds, strict=True):
-                tracks[k].note(int(step), float(loss), float(spent))
+            held = self.held[k].held_out(points[k])[0].tolist() if self.held else [None] * len(steps)
+            for step, loss, spent, validation in zip(steps, losses, seconds, held, strict=True):
+                tracks[k].note(int(step), float(loss), float(spent), validation)
                 if tracks[k].over:
                     break
 
 
 def _tensors(instance: Instance, optimizer: Any) -> list[Any]:
     """Return the parameters, and the optimizer's state before the first step, made if it is missing."""
-    found: list[Any] = list(instance.parameters)
-    for group in optimizer.param_groups:
-        settings = optimizer._settings(group)
-        for parameter in group["params"]:
-            state = optimizer._state_of(parameter, settings)
-            found += optimizer._made_room(parameter, state)
-            found += [state[key] for key in sorted(state)]
+    found: list[Any] = [*instance.parameters, *(optimizer.averages if isinstance(optimizer, EMA) else ())]
+    for part in _parts(optimizer):
+        for group in part.param_groups:
+            settings = part._settings(group)
+            for parameter in group["params"]:
+                state = part._state_of(parameter, settings)
+                found += part._made_room(parameter, state)
+                found += [state[key] for key in sorted(state)]
     return found
+
+
+def _parts(optimizer: Any) -> tuple[Any, ...]:
+    """Return the optimizers that step the parameters: one, or those of a partition."""
+    inner = core(optimizer)
+    return inner.optimizers if isinstance(inner, Partition) else (inner,)

@@ -10,6 +10,8 @@ from ..errors import ArgumentError
 from ..problems.base import Array
 from ..problems.function import FunctionProblem
 from .contender import Contender
+from .options import averaged
+from .searches import Evaluations, is_search
 
 __all__ = ["Path", "line", "trace"]
 
@@ -23,19 +25,27 @@ class Path:
     values: Array
 
 
+SEARCHED = 10**6  # evaluations that a step along a line may take
+
+
 def trace(problem: FunctionProblem, contender: Contender, start: tuple[float, ...], steps: int) -> Path:
     """Return the path of `steps` steps from `start`, in double precision."""
     if steps < 0:
         raise ArgumentError(f"trace: steps must be >= 0, got {steps}.")
     instance = problem.at(start)
     point = instance.parameters[0]
-    optimizer = contender.optimizer([point])
+    optimizer = contender.optimizer([point], steps)
     points = [instance.values()]
+    evaluations = Evaluations(instance, (), SEARCHED * steps)
     for _ in range(steps):
-        optimizer.zero_grad()
-        instance.loss().backward()
-        optimizer.step()
-        points.append(instance.values())
+        if is_search(optimizer):
+            optimizer.step(evaluations)
+        else:
+            optimizer.zero_grad()
+            instance.loss().backward()
+            optimizer.step()
+        with averaged(optimizer):
+            points.append(instance.values())
     visited = np.stack(points)
     return Path(contender, visited, problem.evaluate(visited.T))
 

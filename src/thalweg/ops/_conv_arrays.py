@@ -213,12 +213,12 @@ def conv(x: Any, w: Any, b: Any, out: tuple[int, ...], settings: Settings) -> An
     result = np.empty((n, o, *out), np.result_type(x, w))
     xp = _padded(x, padding)
     per, each = x.shape[1] // groups, o // groups
-    flat = w.reshape(groups, each, -1)
+    flat = w.reshape(groups, each, per * prod(kernel))
     for some in _blocks(n, prod(out) * prod(kernel) * x.shape[1]):
         view = _windows(xp[some], kernel, stride, dilation, out)
         for k in range(groups):
-            cols = view[:, k * per : (k + 1) * per].reshape(-1, per * prod(kernel), prod(out))
-            result[some, k * each : (k + 1) * each] = np.matmul(flat[k], cols).reshape(-1, each, *out)
+            cols = view[:, k * per : (k + 1) * per].reshape(len(view), per * prod(kernel), prod(out))
+            result[some, k * each : (k + 1) * each] = np.matmul(flat[k], cols).reshape(len(view), each, *out)
     if b is not None:
         result += b.reshape(-1, *(1,) * len(out))
     return result
@@ -263,11 +263,11 @@ def conv_input(g: Any, w: Any, sizes: tuple[int, ...], settings: Settings) -> An
     full = _full(sizes, padding)
     result = np.zeros((n, groups * per, *full), np.result_type(g, w))
     out = g.shape[2:]
-    flat = w.reshape(groups, each, -1)
-    grouped = g.reshape(n, groups, each, -1)
+    flat = w.reshape(groups, each, per * prod(kernel))
+    grouped = g.reshape(n, groups, each, prod(out))
     for some in _blocks(n, prod(out) * prod(kernel) * groups * per):
         for k in range(groups):
-            cols = np.matmul(flat[k].T, grouped[some, k]).reshape(-1, per, *kernel, *out)
+            cols = np.matmul(flat[k].T, grouped[some, k]).reshape(some.stop - some.start, per, *kernel, *out)
             piece = result[some, k * per : (k + 1) * per]
             for tap in np.ndindex(*kernel):
                 at = tuple(
@@ -334,7 +334,8 @@ def conv_weight(g: Any, x: Any, kernel: tuple[int, ...], settings: Settings) -> 
     for some in _blocks(n, prod(out) * prod(kernel) * x.shape[1]):
         view = np.moveaxis(_windows(xp[some], kernel, stride, dilation, out), 0, 1 + len(kernel))
         rows_g = np.moveaxis(g[some], 1, 0)
+        count = (some.stop - some.start) * prod(out)
         for k in range(groups):
-            cols = view[k * per : (k + 1) * per].reshape(per * prod(kernel), -1)
-            result[k] += rows_g[k * each : (k + 1) * each].reshape(each, -1) @ cols.T
+            cols = view[k * per : (k + 1) * per].reshape(per * prod(kernel), count)
+            result[k] += rows_g[k * each : (k + 1) * each].reshape(each, count) @ cols.T
     return result.reshape(o, per, *kernel)

@@ -14,7 +14,7 @@ from ._conv_arrays import kernels
 from ._conv_tables import samples_first, samples_last
 
 __all__ = [
-    "average", "average_back", "conv_largest", "input_put", "largest", "pick", "place", "places", "put", "table", "take",
+    "average", "average_back", "conv_largest", "covers", "input_put", "largest", "pick", "place", "places", "put", "table", "take",
     "weight_put",
 ]  # fmt: skip
 
@@ -47,9 +47,14 @@ def table(plan: Plan) -> Any:
     for size, places in zip(plan[1], _starts(plan), strict=True):
         outside = (total[:, None, :, None] < 0) | (places[None, :, None, :] < 0)
         both = np.where(outside, -1, total[:, None, :, None] * size + places[None, :, None, :])
-        total = both.reshape(both.shape[0] * both.shape[1], -1)
+        total = both.reshape(both.shape[0] * both.shape[1], both.shape[2] * both.shape[3])
     order = np.argsort(total < 0, axis=1, kind="stable")
     return np.ascontiguousarray(np.take_along_axis(total, order, 1))
+
+
+def covers(plan: Plan) -> bool:
+    """Return whether no window lies in the padding altogether."""
+    return all((places >= 0).any(1).all() for places in _starts(plan))
 
 
 def _kernel(n: int, size: int, dtype: Any) -> Any:
@@ -92,7 +97,9 @@ def largest(x: Any, plan: Plan, floor: float = -np.inf) -> tuple[Any, Any]:
         pool.max_pool(_inner(x), windows, _covered(plan)[0], floor, best, which)
         return _outer(best, out), _outer(which, out)
     lowest = floor if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    seen = np.where(windows >= 0, x.reshape(n, c, -1)[:, :, windows], x.dtype.type(lowest))
+    if not windows.size:  # no window, or windows of nothing
+        return np.empty((n, c, *out), x.dtype), np.empty((n, c, *out), small)
+    seen = np.where(windows >= 0, x.reshape(n, c, prod(x.shape[2:]))[:, :, windows], x.dtype.type(lowest))
     if floor > -np.inf:
         np.maximum(seen, x.dtype.type(floor), out=seen)
     found = seen.argmax(-1)
@@ -103,7 +110,7 @@ def largest(x: Any, plan: Plan, floor: float = -np.inf) -> tuple[Any, Any]:
 def places(which: Any, plan: Plan) -> Any:
     """Return the flat places of the elements with these numbers in their windows."""
     windows, shape = table(plan), which.shape
-    return windows[np.arange(len(windows)), which.reshape(*shape[:2], -1)].reshape(shape)
+    return windows[np.arange(len(windows)), which.reshape(*shape[:2], prod(shape[2:]))].reshape(shape)
 
 
 def take(x: Any, which: Any, plan: Plan) -> Any:
@@ -156,7 +163,9 @@ def weight_put(g: Any, which: Any, x: Any, plan: Plan, kernel: tuple[int, ...], 
 def pick(x: Any, at: Any) -> Any:
     """Return the elements at flat places `at`."""
     n, c = x.shape[:2]
-    return np.take_along_axis(x.reshape(n, c, -1), at.reshape(n, c, -1), 2).reshape(at.shape)
+    return np.take_along_axis(x.reshape(n, c, prod(x.shape[2:])), at.reshape(n, c, prod(at.shape[2:])), 2).reshape(
+        at.shape
+    )
 
 
 def place(g: Any, at: Any, sizes: tuple[int, ...]) -> Any:
@@ -164,7 +173,7 @@ def place(g: Any, at: Any, sizes: tuple[int, ...]) -> Any:
     n, c = g.shape[:2]
     size = prod(sizes)
     start = np.arange(n * c, dtype=np.int64)[:, None] * size
-    spots = (at.reshape(n * c, -1) + start).reshape(-1)
+    spots = (at.reshape(n * c, prod(at.shape[2:])) + start).reshape(-1)
     total = np.bincount(spots, weights=g.reshape(-1), minlength=n * c * size)
     return total.astype(g.dtype).reshape(n, c, *sizes)
 

@@ -136,7 +136,7 @@ def _convolved(
     outs = tuple(
         arrays.out_size(n, size, t, p, d) for n, size, t, p, d in zip(sizes[2:], shape[2:], *settings[:3], strict=True)
     )
-    if min(outs) < 1 or min(shape[2:]) < 1:
+    if min(outs) < 1 or min(shape[2:]) < 1 or min(sizes[2:]) < 1:
         raise ShapeError(
             f"{who}: a window must have elements and fit into the padded input, got an input {sizes}, a weight {shape}, "
             f"padding {settings[1]} and dilation {settings[2]}."
@@ -216,8 +216,10 @@ def _transposed(
         if e < 0 or (e >= t and e >= d):
             raise _Setting(f"{who}: output_padding must be >= 0 and less than stride or dilation, got {extra}.")
         sizes.append((n - 1) * t - 2 * p + d * (size - 1) + e + 1)
-    if min(sizes) < 1:
-        raise ShapeError(f"{who}: the output would have sizes {tuple(sizes)}; each must be >= 1.")
+    if min(sizes) < 1 or min(x._data.shape[2:]) < 1:
+        raise ShapeError(
+            f"{who}: an input {x._data.shape} gives no element; the output would have sizes {tuple(sizes)}; each must be >= 1."
+        )
     out: Any = apply(_conv_input, (x, w), (tuple(sizes), settings))
     if b is not None:
         out = out + b.reshape(-1, *(1,) * k)  # type: ignore[attr-defined]

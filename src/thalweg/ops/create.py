@@ -194,7 +194,8 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool =
     if isinstance(fill_value, TensorBase):
         fill_value._told("full")
     target = value._data.dtype if dtype is None else _dtype.as_dtype(dtype).np
-    return _finished(np.full(_sizes((), size, "full"), value._data, target), requires_grad, device)
+    element = fill_value if type(fill_value) is float else value._data  # the tensor of a float is rounded to float32
+    return _finished(np.full(_sizes((), size, "full"), element, target), requires_grad, device)
 
 
 def _sizes(shape: tuple[Any, ...], size: Any, who: str) -> tuple[int, ...]:
@@ -243,7 +244,8 @@ def full_like(
 ) -> Tensor:
     """One value with the shape and type of `input`."""
     shape, target = _like(input, dtype)
-    return _finished(np.full(shape, coerced(fill_value)._data, target), requires_grad, device)
+    element = fill_value if type(fill_value) is float else coerced(fill_value)._data
+    return _finished(np.full(shape, element, target), requires_grad, device)
 
 
 # Sequences

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from ..core.inplace import check_write, write
@@ -65,6 +66,9 @@ def _channels(input: Any, p: float, training: bool, inplace: bool, generator: Ge
     """Drop whole channels of [N, C, *] or [C, *]."""
     who = f"dropout{k}d"
     x = as_tensor(input)
+    if k == 2 and x.ndim == 2:
+        warnings.warn(f"{who}: an input of 2 dims has no channels; use dropout for it.", stacklevel=3)
+        return _dropped(x, x._data.shape, p, training, inplace, generator, who)
     if x.ndim not in (k + 1, k + 2):
         raise ShapeError(f"{who}: an input of {k + 1} or {k + 2} dims is required, got shape {x._data.shape}.")
     lead = x.ndim - k

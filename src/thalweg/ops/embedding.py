@@ -35,7 +35,7 @@ def _inside(places: Any, n: int) -> Any:
 
 def _summed_rows(g: Any, indices: Any, rows: int, padding: int, by_count: bool) -> Any:
     """Return zeros [rows, d] with each row of g added to the row of its index; the padding row stays 0."""
-    flat, parts = indices.reshape(-1), g.reshape(-1, g.shape[-1])
+    flat, parts = indices.reshape(-1), g.reshape(indices.size, g.shape[-1])
     if by_count:
         parts = parts / np.bincount(flat, minlength=rows)[flat, None].astype(g.dtype)
     out = np.zeros((rows, g.shape[-1]), g.dtype)

@@ -72,9 +72,10 @@ def _fits(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
 
 def copy_(input: TensorBase, src: Any, non_blocking: bool = False) -> Tensor:
     """Write the elements of `src` (broadcast, converted) into `input`."""
-    source = as_tensor(src)
-    check_write(input, (source,))
     data = input._data
+    exact = type(src) is float and data.dtype == np.float64  # as a tensor it would be rounded to float32
+    source = TensorBase._wrap(np.asarray(src)) if exact else as_tensor(src)
+    check_write(input, (source,))
     if source._data.dtype != data.dtype:
         from .reduce import converted
 

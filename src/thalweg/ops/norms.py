@@ -6,6 +6,7 @@ All are compositions: centred, divided by a standard deviation, then scaled and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,13 +93,16 @@ def batch_norm(
     if x.ndim < 2:
         raise ShapeError(f"batch_norm: at least 2 dims are required, got shape {x._data.shape}.")
     shape = x._data.shape
+    if training and shape[0] * prod(shape[2:]) == 1:
+        raise _TooFew(f"batch_norm: more than one value per channel is required in training, got shape {shape}.")
+    if x._data.size == 0:  # the statistics stay as they are
+        first: list[Any] = [None if v is None else as_tensor(v)[0] for v in (weight, bias)]  # type: ignore[index]
+        return _scaled(x.clone(), *first)  # type: ignore[no-any-return]
     for name, v in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         _of_channels(v, shape[1], name, "batch_norm")
     axes = (0, *range(2, x.ndim))
     if training:
-        n = x._data.size // max(shape[1], 1)
-        if n == 1:
-            raise _TooFew(f"batch_norm: more than one value per channel is required in training, got shape {shape}.")
+        n = x._data.size // shape[1]
         out, mean, var = _standardized(x, axes, eps)
         if running_mean is not None:
             _moved(running_mean, mean, momentum)
@@ -190,7 +194,9 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
         raise _Groups(f"group_norm: num_groups must be > 0 and divide the {shape[1]} channels, got {num_groups}.")
     for name, v in (("weight", weight), ("bias", bias)):
         _of_channels(v, shape[1], name, "group_norm")
-    each = int(np.prod((shape[1] // num_groups, *shape[2:])))
+    each = prod((shape[1] // num_groups, *shape[2:]))
+    if shape[0] * each == 1:
+        raise _TooFew(f"group_norm: more than one value per group is required, got shape {shape}.")
     grouped = x.reshape(shape[0], num_groups, each)
     out = _standardized(grouped, (2,), eps)[0].reshape(*shape)
     w, b = (None if v is None else _channelwise(v, x.ndim) for v in (weight, bias))

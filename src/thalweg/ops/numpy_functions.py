@@ -19,7 +19,6 @@ from . import (
     create,
     diagonals,
     extremes,
-    join,
     logic,
     pointwise,
     products,
@@ -27,10 +26,11 @@ from . import (
     rounding,
     scan,
     shape,
-    sort,
     statistics,
 )
 from ._coerce import as_tensor
+from .numpy_algebra import ALGEBRA
+from .numpy_shapes import SHAPES, given
 
 __all__ = ["function_call", "ufunc_call"]
 
@@ -78,6 +78,7 @@ _UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.signbit: logic.signbit,
     np.negative: pointwise.neg,
     np.positive: pointwise.positive,
+    np.conjugate: pointwise.positive,
     np.absolute: pointwise.abs,
     np.fabs: pointwise.abs,
     np.sign: pointwise.sign,
@@ -196,8 +197,37 @@ def _trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     return scan.trapezoid(y, dim=axis, **({"dx": dx} if x is None else {"x": x}))
 
 
-def _dot(x: Any, y: Any) -> Any:
-    return arithmetic.mul(x, y) if 0 in (np.ndim(_value(x)), np.ndim(_value(y))) else products.matmul(x, y)
+def _reshape(
+    x: Any, shape_: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None, **named: Any
+) -> Any:
+    wanted = named.pop("shape", newshape) if shape_ is None else shape_
+    if order not in ("C", "A", "F") or named:
+        raise DTypeError(f"np.reshape: order must be 'C', 'F' or 'A', and nothing else given, got {order!r}, {named}.")
+    sizes = wanted if isinstance(wanted, (tuple, list)) else (wanted,)
+    if order != "F":
+        return shape.reshape(x, sizes)
+    return _transpose(shape.reshape(_transpose(x), tuple(sizes)[::-1]))
+
+
+def _ravel(x: Any, order: str = "C") -> Any:
+    return shape.ravel(_transpose(x) if order == "F" else x)
+
+
+def _broadcast_to(x: Any, sizes: Any) -> Any:
+    return shape.broadcast_to(x, sizes if isinstance(sizes, (tuple, list)) else (sizes,))
+
+
+def _expand_dims(x: Any, axis: Any) -> Any:
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    for k in sorted(int(k) % (x.ndim + len(axes)) for k in axes):
+        x = shape.unsqueeze(x, k)
+    return x
+
+
+def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    if x is None and y is None:
+        return tuple(TensorBase._wrap(k) for k in np.nonzero(_value(condition)))
+    return arithmetic.where(given(condition), given(x), given(y))
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
@@ -221,58 +251,52 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.nanmean: lambda x, axis=None, keepdims=False: reduce.nanmean(x, axis, keepdims),
     np.cumsum: _cumsum,
     np.cumprod: _cumprod,
-    np.diff: lambda x, n=1, axis=-1: scan.diff(x, n, axis),
     np.trapezoid: _trapezoid,
-    np.sort: lambda x, axis=-1: sort.sort(x, axis).values,
-    np.argsort: lambda x, axis=-1: sort.argsort(x, axis),
-    np.concatenate: lambda xs, axis=0: join.cat(xs, axis),
-    np.stack: lambda xs, axis=0: join.stack(xs, axis),
-    np.hstack: join.hstack,
-    np.vstack: join.vstack,
-    np.dstack: join.dstack,
-    np.column_stack: join.column_stack,
-    np.where: arithmetic.where,
+    np.where: _where,
     np.clip: _clip,
     np.round: lambda x, decimals=0: rounding.round(x, decimals=decimals),
     np.nan_to_num: lambda x, nan=0.0, posinf=None, neginf=None: rounding.nan_to_num(x, nan, posinf, neginf),
-    np.sinc: pointwise.sinc,
-    np.isclose: logic.isclose,
-    np.allclose: logic.allclose,
-    np.array_equal: logic.equal,
-    np.reshape: lambda x, shape_: shape.reshape(x, shape_),
-    np.ravel: lambda x: shape.ravel(x),
+    np.sinc: lambda x: pointwise.sinc(x),
+    np.isclose: lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: logic.isclose(
+        given(a), given(b), rtol, atol, equal_nan
+    ),
+    np.allclose: lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: logic.allclose(
+        given(a), given(b), rtol, atol, equal_nan
+    ),
+    np.array_equal: lambda a1, a2: logic.equal(given(a1), given(a2)),
+    np.reshape: _reshape,
+    np.ravel: _ravel,
     np.transpose: _transpose,
-    np.swapaxes: shape.swapaxes,
-    np.moveaxis: shape.movedim,
-    np.squeeze: lambda x, axis=None: shape.squeeze(x, axis),
-    np.expand_dims: lambda x, axis: shape.unsqueeze(x, axis),
-    np.broadcast_to: shape.broadcast_to,
+    np.permute_dims: _transpose,
+    np.swapaxes: lambda x, axis1, axis2: shape.swapaxes(x, axis1, axis2),
+    np.moveaxis: lambda x, source, destination: shape.movedim(x, source, destination),
+    np.squeeze: lambda x, axis=None: shape.squeeze(x) if axis is None else shape.squeeze(x, axis),
+    np.expand_dims: _expand_dims,
+    np.broadcast_to: lambda x, shape: _broadcast_to(x, shape),
     np.flip: _flip,
     np.roll: lambda x, shift, axis=None: arrange.roll(x, shift, axis),
     np.repeat: _repeat,
     np.tile: lambda x, reps: arrange.tile(x, reps),
-    np.diag: diagonals.diag,
+    np.diag: lambda v, k=0: diagonals.diag(v, k),
     np.diagonal: lambda x, offset=0, axis1=0, axis2=1: diagonals.diagonal(x, offset, axis1, axis2),
-    np.trace: diagonals.trace,
-    np.tril: diagonals.tril,
-    np.triu: diagonals.triu,
-    np.dot: _dot,
-    np.inner: products.inner,
-    np.outer: lambda x, y: products.outer(shape.ravel(x), shape.ravel(y)),
-    np.copy: create.clone,
+    np.tril: lambda m, k=0: diagonals.tril(m, k),
+    np.triu: lambda m, k=0: diagonals.triu(m, k),
+    np.copy: lambda x, order="K": create.clone(x),
     np.zeros_like: lambda x, dtype=None: create.zeros_like(x, dtype=dtype),
     np.ones_like: lambda x, dtype=None: create.ones_like(x, dtype=dtype),
     np.full_like: lambda x, fill_value, dtype=None: create.full_like(x, fill_value, dtype=dtype),
     np.shape: lambda x: tuple(x.shape),
     np.ndim: lambda x: x.ndim,
     np.size: lambda x, axis=None: x.numel() if axis is None else x.shape[axis],
+    **SHAPES,
+    **ALGEBRA,
 }
 _FIRST = ("a", "x", "arr", "m", "ary", "A", "array", "arrays", "tup")
 
 
 def function_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Answer a function of NumPy met on a tensor."""
-    name = f"np.{function.__name__}"
+    name = f"{getattr(function, '__module__', 'numpy').replace('numpy', 'np', 1)}.{function.__name__}"
     if kwargs.get("out") is not None:
         raise DTypeError(f"{name}: a result computed from tensors cannot be written into an array; leave out= out.")
     ours = _FUNCTIONS.get(function)

@@ -55,7 +55,7 @@ def _source(n: int, before: int, after: int, mode: str) -> Any:
     """Return which element each padded place repeats."""
     if mode == "circular":  # around what is left after cropping
         first, left = max(-before, 0), n - max(-before, 0) - max(-after, 0)
-        return first + np.arange(-max(before, 0), left + max(after, 0)) % left
+        return first + np.arange(-max(before, 0), left + max(after, 0)) % max(left, 1)
     places = np.arange(-before, n + after)
     if mode == "replicate":
         return np.clip(places, 0, n - 1)
@@ -78,7 +78,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     widths = _widths(list(pad), x.ndim)
     if mode == "constant":
         for n, (a, b) in zip(x._data.shape, widths, strict=True):
-            if n + a + b < 0:
+            if n + a + b < 0 or n + min(a, 0) + min(b, 0) < 0:
                 raise _BadPad(f"pad: widths {tuple(pad)} leave a negative size of shape {x._data.shape}.")
         return apply(_constant, (x,), (widths, 0.0 if value is None else value))
     if mode not in ("reflect", "replicate", "circular"):
@@ -91,6 +91,10 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
             f"pad: mode {mode!r} pads the last {k} dims of a tensor of {k + 1} or {k + 2} dims (k = 1, 2, 3), got "
             f"shape {x._data.shape} and widths {tuple(pad)}."
         )
+    if mode != "circular" and x._data.size == 0 and 0 in x._data.shape[x.ndim - k - 1 :]:
+        raise _BadPad(f"pad: mode {mode!r} needs sizes > 0 in all dims but the batch, got shape {x._data.shape}.")
+    if mode != "circular" and all(n + sum(w) < 1 for n, w in zip(x._data.shape[-k:], widths[-k:], strict=True)):
+        raise _BadPad(f"pad: mode {mode!r} must leave an element, got shape {x._data.shape} and widths {tuple(pad)}.")
     for axis in range(x.ndim - k, x.ndim):
         x = _repeated(x, axis, *widths[axis], mode)
     return x  # type: ignore[no-any-return]
@@ -103,10 +107,12 @@ class _NoMode(ArgumentError, NotImplementedError):
 def _repeated(x: Any, axis: int, before: int, after: int, mode: str) -> Any:
     n = x._data.shape[axis]
     most = n - 1 if mode == "reflect" else n if mode == "circular" else max(before, after)
-    if max(before, after) > most or (n == 0 and before + after > 0) or n + before + after < 1:
+    if max(before, after) > most or (n == 0 and before + after > 0) or n + before + after < 0:
         raise _BadPad(
             f"pad: mode {mode!r} needs widths of at most {most} for a size of {n}, got {before} and {after} in dim {axis}."
         )
     if before == 0 and after == 0:
         return x
+    if mode == "circular" and n + min(before, 0) + min(after, 0) < 1:
+        raise _BadPad(f"pad: mode 'circular' needs elements left after cropping, got {before} and {after} for {n}.")
     return x[(slice(None),) * axis + (_source(n, before, after, mode),)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
-    "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "max_pool1d",
-    "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d",
+    "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d",
+    "max_pool1d", "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d",
 ]  # fmt: skip
 
 _take: Primitive = Primitive("pool_take", arrays.take, [lambda g, which, plan: _put(g, which, plan), None], linear=True)
@@ -65,12 +66,12 @@ _avg_back: Primitive = Primitive(
 )
 
 
-def _prepared(input: Any, k: int, who: str) -> tuple[Any, bool]:
-    """Return the input with a batch dim, and whether it had one."""
+def _prepared(input: Any, k: int, who: str, channels: bool = True) -> tuple[Any, bool]:
+    """Return the input with a batch dim, and whether it had one; without `channels` there may be none."""
     x = as_tensor(input)
     if x.ndim not in (k + 1, k + 2):
         raise ShapeError(f"{who}: an input of {k + 1} or {k + 2} dims is required, got shape {x._data.shape}.")
-    if any(n == 0 for n in x._data.shape[1 if x.ndim == k + 2 else 0 :]):
+    if 0 in x._data.shape[x.ndim - k - channels :]:
         raise ShapeError(f"{who}: sizes > 0 are required in all dims but the batch, got shape {x._data.shape}.")
     batched = x.ndim == k + 2
     return (x if batched else x.unsqueeze(0)), batched  # type: ignore[attr-defined]
@@ -86,7 +87,7 @@ def _plan(
     pad, gap = per_dim(padding, k, "padding", who), per_dim(dilation, k, "dilation", who)
     if min(width) < 1 or min(step) < 1 or min(gap) < 1:
         raise _Setting(f"{who}: kernel_size, stride and dilation must be > 0, got {width}, {step} and {gap}.")
-    if any(p < 0 or 2 * p > (n - 1) * d + 1 for p, n, d in zip(pad, width, gap, strict=True)):
+    if any(p < 0 or 2 * p > ((n - 1) * d + 1 if k > 1 else n) for p, n, d in zip(pad, width, gap, strict=True)):
         raise _Setting(f"{who}: padding must be >= 0 and at most half of kernel_size, got {pad} and {width}.")
     outs = []
     for n, w, s, p, d in zip(sizes, width, step, pad, gap, strict=True):
@@ -97,7 +98,10 @@ def _plan(
         if out < 1:
             raise ShapeError(f"{who}: a window of {d * (w - 1) + 1} does not fit into {n + 2 * p} (input {sizes}).")
         outs.append(out)
-    return ("window", sizes, width, step, pad, gap, tuple(outs))
+    plan = ("window", sizes, width, step, pad, gap, tuple(outs))
+    if max(gap) > 1 and not arrays.covers(plan):
+        raise _Setting(f"{who}: every window must reach an element, got padding {pad} and dilation {gap} for {sizes}.")
+    return plan
 
 
 def _max_pooled(x: Any, plan: arrays.Plan, primitive: Primitive, batched: bool, indices: bool) -> Any:
@@ -176,6 +180,8 @@ def _avg_pool(
     if divisor == 0:
         raise _Setting(f"{who}: divisor_override must not be 0.")
     plan = _plan(x._data.shape[2:], kernel, stride, padding, 1, ceil, who)
+    if k == 3 and any(n < w for n, w in zip(plan[1], plan[2], strict=True)):
+        raise ShapeError(f"{who}: a window of {plan[2]} is larger than the input's sizes {plan[1]}.")
     out: Any = apply(_avg_pool3d if k == 3 else _avg_pool2d, (x,), (plan, bool(with_padding), divisor))
     return out if batched else out.squeeze(0)
 
@@ -265,10 +271,14 @@ def _averaging(size: int, out: int, dtype: Any) -> TensorBase:
 
 def _adaptive_avg(input: Any, output_size: Any, k: int) -> Any:
     who = f"adaptive_avg_pool{k}d"
-    x, batched = _prepared(input, k, who)
+    given: Any = as_tensor(input)
+    empty = given._data.size == 0 and given.ndim in (k + 1, k + 2)
+    if empty and all(n == 1 for n in _wanted(output_size, given._data.shape[-k:], who)):
+        return given.mean(tuple(range(-k, 0)), keepdim=True)
+    x, batched = _prepared(given, k, who, channels=k == 3)
     sizes = x._data.shape[2:]
     outs = _wanted(output_size, sizes, who)
-    if all(o and n % o == 0 for n, o in zip(sizes, outs, strict=True)):
+    if x._data.size and all(o and n % o == 0 for n, o in zip(sizes, outs, strict=True)):
         width = tuple(n // o for n, o in zip(sizes, outs, strict=True))
         out = _avg_pool(x, width, None, 0, False, True, None, k)
         return out if batched else out.squeeze(0)
@@ -318,6 +328,11 @@ def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None
     return _lp_pool(input, norm_type, kernel_size, stride, ceil_mode, 2)
 
 
+def lp_pool3d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+    """``(Σ x^p)^(1/p)`` over each window of [N, C, D, H, W]."""
+    return _lp_pool(input, norm_type, kernel_size, stride, ceil_mode, 3)
+
+
 def _unpooled(input: Any, indices: Any, kernel: Any, stride: Any, padding: Any, output_size: Any, k: int) -> Any:
     who = f"max_unpool{k}d"
     x, batched = _prepared(input, k, who)
@@ -327,13 +342,20 @@ def _unpooled(input: Any, indices: Any, kernel: Any, stride: Any, padding: Any, 
     at = at if batched else at.unsqueeze(0)  # type: ignore[attr-defined]
     if at._data.shape != x._data.shape:
         raise ShapeError(f"{who}: indices of shape {x._data.shape} are required, got {at._data.shape}.")
-    if output_size is None:
-        width = per_dim(kernel, k, "kernel_size", who)
-        step = width if stride is None else per_dim(stride, k, "stride", who)
-        pad = per_dim(padding, k, "padding", who)
-        sizes = tuple((n - 1) * s - 2 * p + w for n, s, p, w in zip(x._data.shape[2:], step, pad, width, strict=True))
-    else:
-        sizes = tuple(operator.index(n) for n in output_size)[-k:]
+    width = per_dim(kernel, k, "kernel_size", who)
+    step = width if stride is None or stride == [] else per_dim(stride, k, "stride", who)
+    pad = per_dim(padding, k, "padding", who)
+    sizes = tuple((n - 1) * s - 2 * p + w for n, s, p, w in zip(x._data.shape[2:], step, pad, width, strict=True))
+    if output_size is not None:
+        wanted = tuple(operator.index(n) for n in output_size)
+        if len(wanted) not in (k, k + 2):
+            raise _Setting(f"{who}: output_size must have {k} or {k + 2} elements, got {wanted}.")
+        wanted = wanted[-k:]
+        if any(abs(n - m) >= s for n, m, s in zip(wanted, sizes, step, strict=True)):
+            raise _Setting(f"{who}: output_size must be nearer than the stride {step} to {sizes}, got {wanted}.")
+        sizes = wanted
+    if min(sizes) < 1:
+        raise _Setting(f"{who}: the output would have sizes {sizes}; each must be >= 1.")
     total = int(np.prod(sizes))
     if at._data.size and (at._data.min() < 0 or at._data.max() >= total):
         raise _Setting(f"{who}: indices in [0, {total - 1}] are required for an output of {sizes}.")
@@ -343,8 +365,8 @@ def _unpooled(input: Any, indices: Any, kernel: Any, stride: Any, padding: Any, 
 
 def _placed(g: Any, at: Any, sizes: tuple[int, ...]) -> Any:
     n, c = g.shape[:2]
-    out = np.zeros((n, c, int(np.prod(sizes))), g.dtype)
-    np.put_along_axis(out, at.reshape(n, c, -1), g.reshape(n, c, -1), 2)
+    out = np.zeros((n, c, prod(sizes)), g.dtype)
+    np.put_along_axis(out, at.reshape(n, c, prod(at.shape[2:])), g.reshape(n, c, prod(g.shape[2:])), 2)
     return out.reshape(n, c, *sizes)
 
 

@@ -68,8 +68,10 @@ def _matrix(size: int, out: int, mode: str, aligned: bool, antialias: bool, fact
     return matrix
 
 
-def _chosen(size: int, out: int, exact: bool, factor: float | None) -> Any:
-    """Return which element each output takes."""
+def _chosen(size: int, out: int, exact: bool, factor: float | None, k: int) -> Any:
+    """Return which element each output takes, in one of `k` dims."""
+    if not exact and k > 1 and out in (size, 2 * size):  # whatever the factor says, as PyTorch does
+        return np.arange(out) // (out // size)
     scale = np.float32(_scale(size, out, False, factor))  # PyTorch's type here, whose rounding shows in the choice
     i = np.arange(out, dtype=np.float32)
     return np.minimum(np.floor((i + np.float32(0.5)) * scale if exact else i * scale).astype(int), size - 1)
@@ -124,21 +126,44 @@ def interpolate(
     if recompute_scale_factor and size is not None:
         raise ArgumentError("interpolate: recompute_scale_factor is for scale_factor only, not for size.")
     outs, factors = _sizes(x, size, scale_factor, recompute_scale_factor, k)
-    if min(outs) < 1 or min(x._data.shape[1:]) < 1:
+    if min(outs) < 1 or (mode != "area" and min(x._data.shape[1:]) < 1):
         raise ShapeError(f"interpolate: sizes > 0 are required, got an input {x._data.shape} and an output {outs}.")
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[k - 1](x, outs)
     if mode.startswith("nearest"):
         for axis, (n, out, factor) in enumerate(zip(x._data.shape[2:], outs, factors, strict=True), 2):
-            x = x[(slice(None),) * axis + (_chosen(n, out, mode == "nearest-exact", factor),)]
+            x = x[(slice(None),) * axis + (_chosen(n, out, mode == "nearest-exact", factor, k),)]
         return x  # type: ignore[no-any-return]
     kind = "cubic" if mode == "bicubic" else "linear"
+    if x._data.dtype.kind != "f":
+        return _of_bytes(x, outs, factors, kind, bool(align_corners), antialias, mode)
     for axis, (n, out, factor) in enumerate(zip(x._data.shape[2:], outs, factors, strict=True), 2):
-        if n == out and (align_corners or factor in (None, 1.0)):
+        if n == out and (align_corners or factor in (None, 1.0) or (kind == "linear" and not antialias)):
             continue
         matrix = _matrix(n, out, kind, bool(align_corners), antialias, factor).astype(x._data.dtype)
         x = (x.transpose(axis, -1) @ TensorBase._wrap(matrix)).transpose(axis, -1)
     return x  # type: ignore[no-any-return]
+
+
+def _of_bytes(
+    x: Any, outs: tuple[int, ...], factors: list[Any], kind: str, aligned: bool, antialias: bool, mode: str
+) -> Any:
+    """Return the interpolation of uint8 pixels: weights in fixed point, each dim rounded to a pixel, the last one first."""
+    if x._data.dtype != np.uint8 or len(outs) != 2:
+        raise _Mode(f"interpolate: mode {mode!r} is not made for an input of type {x.dtype} and {x.ndim} dims.")
+    data = x._data
+    for axis in (3, 2):
+        n, out, factor = data.shape[axis], outs[axis - 2], factors[axis - 2]
+        if n == out:
+            continue
+        matrix = _matrix(n, out, kind, aligned, antialias, factor)
+        digits = 0
+        while digits < 22 and int(0.5 + matrix.max() * (1 << (digits + 1))) < 1 << 15:
+            digits += 1
+        weights = np.trunc(matrix * (1 << digits) + np.copysign(0.5, matrix)).astype(np.int64)
+        sums = np.moveaxis(np.moveaxis(data, axis, -1).astype(np.int64) @ weights, -1, axis)
+        data = np.clip((sums + (1 << digits >> 1)) >> digits, 0, 255).astype(np.uint8)
+    return TensorBase._wrap(data)
 
 
 class _Mode(ArgumentError, NotImplementedError):

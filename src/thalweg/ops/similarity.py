@@ -106,7 +106,7 @@ def scaled_dot_product_attention(
     if enable_gqa:
         k = k.repeat_interleave(q._data.shape[-3] // k._data.shape[-3], -3)  # type: ignore[attr-defined]
         v = v.repeat_interleave(q._data.shape[-3] // v._data.shape[-3], -3)  # type: ignore[attr-defined]
-    factor = 1 / math.sqrt(q._data.shape[-1]) if scale is None else scale
+    factor = 1 / math.sqrt(max(q._data.shape[-1], 1)) if scale is None else scale
     scores: Any = (q * factor) @ k.transpose(-2, -1)  # type: ignore[operator, attr-defined]
     if is_causal:
         later = np.triu(np.ones(scores._data.shape[-2:], bool), 1)

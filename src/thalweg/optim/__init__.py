@@ -27,6 +27,12 @@ from .moments import Lion as Lion
 from .moments import NAdam as NAdam
 from .moments import RAdam as RAdam
 from .optimizer import Optimizer as Optimizer
+from .partition import MuonAdamW as MuonAdamW
+from .partition import Partition as Partition
+from .partition import hidden_matrices as hidden_matrices
+from .recent import ADOPT as ADOPT
+from .recent import AdEMAMix as AdEMAMix
+from .recent import Signum as Signum
 from .schedule_free import ScheduleFreeAdamW as ScheduleFreeAdamW
 from .schedule_free import ScheduleFreeSGD as ScheduleFreeSGD
 from .sgd import SGD as SGD

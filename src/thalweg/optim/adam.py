@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from ..core.tensor import TensorBase
 from ..errors import ArgumentError
 from ._scalars import as_number, check, descent_gradient, is_on, largest, minus, one_element, plus, root, sign
 from .optimizer import Optimizer, Params, State
+from .space import Log, OneMinus, Pair, Space
 
 __all__ = ["AMSGrad", "Adam", "AdamW", "Yogi", "check_betas"]
 
@@ -50,6 +52,8 @@ class Adam(Optimizer):
 
     Settings = AdamSettings
     elementwise = True
+
+    space: ClassVar[Space] = {"lr": Log(1e-5, 1.0), "betas": Pair((0.9, 0.999), 0, OneMinus(0.03, 0.5))}
 
     def __init__(
         self,
@@ -96,6 +100,16 @@ class Adam(Optimizer):
         return state
 
     @staticmethod
+    def stable_curvature(state: State, settings: Any, t: float) -> tuple[Any, float] | None:
+        """Return ``√v̂ + eps`` and ``2 (1 + β₁) / ((1 - β₁) lr)`` (Cohen et al. 2022)."""
+        s = settings
+        v = state.get("max_exp_avg_sq", state.get("exp_avg_sq"))
+        if v is None or t < 1 or s.lr <= 0:
+            return None
+        beta1, beta2 = s.betas
+        return np.sqrt(v) / math.sqrt(1 - beta2**t) + s.eps, 2 * (1 + beta1) / ((1 - beta1) * s.lr)
+
+    @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:
         """Return ``x - lr * m̂ / (√v̂ + eps)``."""
         x, g = decayed(x, g, s)
@@ -129,6 +143,8 @@ class AdamW(Adam):
 
     Loshchilov & Hutter 2019.
     """
+
+    space: ClassVar[Space] = {"lr": Log(1e-5, 1.0), "weight_decay": Log(1e-5, 0.3)}
 
     def __init__(
         self,
@@ -233,6 +249,8 @@ class Yogi(Optimizer):
         """Start both averages at `initial_accumulator_value`."""
         start = settings.initial_accumulator_value
         return {"exp_avg": np.full_like(param, start), "exp_avg_sq": np.full_like(param, start)}
+
+    stable_curvature = staticmethod(Adam.stable_curvature)
 
     @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:

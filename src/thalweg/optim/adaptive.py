@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from ..core.tensor import TensorBase
 from ._scalars import check, descent_gradient, is_on, one_element, root
 from .optimizer import Optimizer, Params, State
+from .space import Log, OneMinus, Space
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
+
+
+def _divisor(square: Any, s: Any) -> Any:
+    """Return what divides the gradient, an array: ``√s + eps`` or ``√(s + eps)``."""
+    return np.sqrt(square + s.eps) if s.eps_inside_sqrt else np.sqrt(square) + s.eps
 
 
 class AdagradSettings(NamedTuple):
@@ -34,6 +40,8 @@ class Adagrad(Optimizer):
     Settings = AdagradSettings
     elementwise = True
     switches = ("weight_decay", "lr_decay")
+
+    space: ClassVar[Space] = {"lr": Log(1e-4, 10.0)}
 
     def __init__(
         self,
@@ -73,6 +81,14 @@ class Adagrad(Optimizer):
         return {"sum": np.full_like(param, settings.initial_accumulator_value)}
 
     @staticmethod
+    def stable_curvature(state: State, settings: Any, t: float) -> tuple[Any, float] | None:
+        """Return ``√s + eps`` and ``2 (1 + (t-1) lr_decay) / lr``."""
+        s = settings
+        if s.lr <= 0 or t < 1:
+            return None
+        return _divisor(state["sum"], s), 2 * (1 + (t - 1) * s.lr_decay) / s.lr
+
+    @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:
         """Return ``x - lr * g / (√s + eps)``."""
         g = descent_gradient(x, g, s)
@@ -104,6 +120,8 @@ class RMSprop(Optimizer):
 
     Settings = RMSpropSettings
     elementwise = True
+
+    space: ClassVar[Space] = {"lr": Log(1e-5, 1.0), "alpha": OneMinus(1e-3, 0.3)}
 
     def __init__(
         self,
@@ -145,6 +163,15 @@ class RMSprop(Optimizer):
         return state
 
     @staticmethod
+    def stable_curvature(state: State, settings: Any, t: float) -> tuple[Any, float] | None:
+        """Return ``√s + eps`` and ``2 (1 + momentum) / lr``."""
+        s = settings
+        if s.lr <= 0 or t < 1:
+            return None
+        square = state["square_avg"] - state["grad_avg"] ** 2 if s.centered else state["square_avg"]
+        return _divisor(np.maximum(square, 0), s), 2 * (1 + s.momentum) / s.lr
+
+    @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:
         """Return ``x - lr * g / (√s + eps)``."""
         g = descent_gradient(x, g, s)
@@ -180,6 +207,8 @@ class Adadelta(Optimizer):
     Settings = AdadeltaSettings
     elementwise = True
 
+    space: ClassVar[Space] = {"lr": Log(1e-2, 100.0), "rho": OneMinus(0.01, 0.5)}
+
     def __init__(
         self,
         params: Params,
@@ -208,6 +237,14 @@ class Adadelta(Optimizer):
     def init(param: Any, settings: Any) -> State:
         """Start both averages at 0."""
         return {"square_avg": np.zeros_like(param), "acc_delta": np.zeros_like(param)}
+
+    @staticmethod
+    def stable_curvature(state: State, settings: Any, t: float) -> tuple[Any, float] | None:
+        """Return ``√(s+eps) / √(Δ+eps)`` and ``2 / lr``."""
+        s = settings
+        if s.lr <= 0 or t < 1:
+            return None
+        return np.sqrt(state["square_avg"] + s.eps) / np.sqrt(state["acc_delta"] + s.eps), 2 / s.lr
 
     @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:

@@ -12,7 +12,7 @@ from ..autograd.modes import enable_grad
 from ..core.inplace import bump
 from ..core.modes import current
 from ..core.tensor import TensorBase
-from ..errors import ArgumentError, CaptureError, GraphError
+from ..errors import ArgumentError, GraphError
 from ._scalars import as_number, check, one_element
 from .optimizer import Optimizer, Params
 
@@ -81,9 +81,9 @@ class LBFGS(Optimizer):
         if closure is None:
             raise _NoClosure(f"{self._name()}: step needs a closure, which it calls again.")
         if current().recorder is not None:
-            raise CaptureError(
-                f"{self._name()}: it searches by comparing values, so its step cannot be compiled; compile the closure and "
-                "call step(closure) outside."
+            current().recorder.refuse(  # type: ignore[union-attr]
+                f"{self._name()} searches by comparing values, so its step cannot be compiled",
+                "Compile the closure and call step(closure) outside.",
             )
         group = self.param_groups[0]
         first = group["params"][0]
@@ -109,7 +109,8 @@ class LBFGS(Optimizer):
             state["n_iter"] += 1
             d = memory.direction(g, state["n_iter"] == 1)
             f_before = f
-            t = min(1.0, 1.0 / float(np.abs(g).sum())) * lr if state["n_iter"] == 1 else lr
+            size = float(np.abs(g).sum())
+            t = min(1.0, 1.0 / size) * lr if state["n_iter"] == 1 and size > 0 else lr
             memory.keep(g, f, d, t)
             slope = float(g @ d)
             if slope > -group["tolerance_change"]:

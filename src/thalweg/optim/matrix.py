@@ -99,7 +99,7 @@ class Adafactor(Optimizer):
 
 def _to_bfloat16(x: Any) -> Any:
     """Round to the 8 significant bits of bfloat16, half to even."""
-    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    bits = np.asarray(x, np.float32, order="C").view(np.uint32)
     rounded = (bits + (((bits >> 16) & 1) + np.uint32(0x7FFF))) & np.uint32(0xFFFF0000)
     return np.where(np.isnan(x), x, rounded.view(np.float32)).astype(np.float32)
 

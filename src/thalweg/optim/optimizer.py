@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any, ClassVar
 
@@ -42,7 +42,7 @@ from . import _large
 from ._cases import put
 from ._large import Large
 from ._scalars import as_number, where
-from .space import Dimension, Log
+from .space import Log, Space
 
 __all__ = ["Optimizer", "Params", "State"]
 
@@ -71,7 +71,7 @@ class Optimizer:
     #: whether the rule treats all elements alike, whatever the shape: then one loop serves every large parameter
     elementwise: ClassVar[bool] = False
     #: the settings worth tuning and their ranges; a race maps the same points of [0, 1] through them for every method
-    space: ClassVar[Mapping[str, Dimension]] = {"lr": Log(1e-5, 10.0)}
+    space: ClassVar[Space] = {"lr": Log(1e-5, 10.0)}
     _stepped = False
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
@@ -119,6 +119,15 @@ class Optimizer:
         """Return the parameter and its state after step `t`, counted from 1. Pure."""
         raise NotImplementedError
 
+    @staticmethod
+    def stable_curvature(state: State, settings: Any, t: float) -> tuple[Any, float] | None:
+        """Return the diagonal P that divides the gradient in step `t`, and the largest stable eigenvalue of P⁻¹H.
+
+        On a quadratic with the Hessian H, steps with P held fixed shrink the distance to the minimum along every
+        eigenvector below that value and grow it beyond. None where no such limit is known.
+        """
+        return None
+
     def _extra(self, param: Any, on_tensors: bool) -> State:
         """Return what an update finds in its state without its being kept there."""
         return {}
@@ -128,11 +137,11 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; return what `closure`, called first, returns."""
         self._stepped = True
-        if not self._before_step and not self._after_step:
+        if not (self._before_step or self._after_step or _before_any_step or _after_any_step):
             return self._run(closure)
         args: tuple[Any, ...] = () if closure is None else (closure,)
         kwargs: dict[str, Any] = {}
-        for hook in tuple(self._before_step.values()):
+        for hook in (*_before_any_step.values(), *self._before_step.values()):
             changed = hook(self, args, kwargs)
             if changed is not None:
                 if not (isinstance(changed, tuple) and len(changed) == 2):
@@ -141,7 +150,7 @@ class Optimizer:
                     )
                 args, kwargs = changed
         result = self._run(*args, **kwargs)
-        for hook in tuple(self._after_step.values()):
+        for hook in (*self._after_step.values(), *_after_any_step.values()):
             hook(self, args, kwargs)
         return result
 
@@ -539,6 +548,20 @@ def _copied(value: Any, param: Any, key: str | None, scalars: tuple[str, ...]) -
     if isinstance(value, (list, tuple)):
         return type(value)(_copied(v, param, None, scalars) for v in value)
     return deepcopy(value)
+
+
+_before_any_step: OrderedDict[int, Any] = OrderedDict()
+_after_any_step: OrderedDict[int, Any] = OrderedDict()
+
+
+def register_optimizer_step_pre_hook(hook: Callable[[Any, Any, Any], Any]) -> Handle:
+    """Call ``hook(optimizer, args, kwargs)`` before each step of any optimizer; it may return new (args, kwargs)."""
+    return Handle(_before_any_step, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable[[Any, Any, Any], None]) -> Handle:
+    """Call ``hook(optimizer, args, kwargs)`` after each step of any optimizer."""
+    return Handle(_after_any_step, hook)
 
 
 def _registered(table: OrderedDict[int, Any], hook: Any, prepend: bool) -> Handle:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from ..core.tensor import TensorBase
 from ..errors import ArgumentError
 from ._scalars import check, descent_gradient, is_on, minus, one_element, plus
 from .optimizer import Optimizer, Params, State
+from .space import Log, OneMinus, OrZero, Space
 
 __all__ = ["SGD"]
 
@@ -48,6 +50,8 @@ class SGD(Optimizer):
     Settings = SGDSettings
     elementwise = True
     scalars = ()
+
+    space: ClassVar[Space] = {"lr": Log(1e-5, 10.0), "momentum": OrZero(OneMinus(0.01, 0.5))}
 
     def __init__(
         self,
@@ -90,6 +94,13 @@ class SGD(Optimizer):
         if not is_on(settings.dampening):  # from 0 the general rule gives v = g
             return {"momentum_buffer": np.zeros_like(param)}
         return {"momentum_buffer": None}
+
+    @staticmethod
+    def stable_curvature(state: State, settings: Any, t: float) -> tuple[Any, float] | None:
+        """Return 1 and ``2 (1 + μ) / ((1 - dampening) lr)``; over ``1 + 2μ`` with Nesterov's form."""
+        s = settings
+        limit = 2 * (1 + s.momentum) / (s.lr * (1 - s.dampening)) if s.lr > 0 else math.inf
+        return 1.0, limit / (1 + 2 * s.momentum) if s.nesterov else limit
 
     @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:

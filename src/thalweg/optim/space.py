@@ -7,12 +7,13 @@ maps the coordinates of quasi-random points through :meth:`Dimension.at`.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ArgumentError
 
-__all__ = ["Choice", "Dimension", "Linear", "Log", "OneMinus", "OrZero", "Pair"]
+__all__ = ["Choice", "Dimension", "Linear", "Log", "OneMinus", "OrZero", "Pair", "Space"]
 
 
 class Dimension:
@@ -21,6 +22,9 @@ class Dimension:
     def at(self, u: float) -> Any:
         """Return the value at the coordinate `u` in [0, 1]."""
         raise NotImplementedError
+
+
+Space = Mapping[str, Dimension]  # by setting, the most important first
 
 
 @dataclass(frozen=True)

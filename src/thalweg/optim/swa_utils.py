@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,12 @@ __all__ = [
 def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Any, Any, Any], Any]:
     """Return ``(average, x, n) -> decay · average + (1-decay) · x``."""
     check(0 <= decay <= 1, "get_ema_avg_fn", "decay", "a number from 0 to 1", decay)
-    return lambda average, x, n: decay * average + (1 - decay) * x
+    return partial(_exponential, decay)
 
 
 def get_swa_avg_fn() -> Callable[[Any, Any, Any], Any]:
     """Return ``(average, x, n) -> average + (x - average) / (n + 1)``, the plain mean."""
-    return lambda average, x, n: average + (x - average) / (as_number(n) + 1)
+    return _mean
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[list[Any], list[Any], Any], None]:
@@ -44,12 +45,21 @@ def get_swa_multi_avg_fn() -> Callable[[list[Any], list[Any], Any], None]:
     return _over_lists(get_swa_avg_fn())
 
 
-def _over_lists(one: Callable[[Any, Any, Any], Any]) -> Callable[[list[Any], list[Any], Any], None]:
-    def several(averages: list[Any], values: list[Any], n: Any) -> None:
-        for average, x in zip(averages, values, strict=True):
-            _put(average, one(average, x, n))
+def _exponential(decay: float, average: Any, x: Any, n: Any) -> Any:
+    return decay * average + (1 - decay) * x
 
-    return several
+
+def _mean(average: Any, x: Any, n: Any) -> Any:
+    return average + (x - average) / (as_number(n) + 1)
+
+
+def _over_lists(one: Callable[[Any, Any, Any], Any]) -> Callable[[list[Any], list[Any], Any], None]:
+    return partial(_several, one)  # a function of this module: a model that holds it can be pickled
+
+
+def _several(one: Callable[[Any, Any, Any], Any], averages: list[Any], values: list[Any], n: Any) -> None:
+    for average, x in zip(averages, values, strict=True):
+        _put(average, one(average, x, n))
 
 
 class AveragedModel(Module):

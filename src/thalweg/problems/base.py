@@ -24,6 +24,7 @@ import numpy as np
 
 from ..core import dtype as _dtype
 from ..core.tensor import TensorBase
+from ..errors import ArgumentError
 from ..ops.tensor import Tensor
 
 __all__ = ["Array", "Curvature", "Instance", "Problem"]
@@ -61,6 +62,7 @@ class Instance:
 
     parameters: list[Tensor]
     loss: Callable[..., Tensor]
+    predict: Callable[[Tensor], Tensor] | None = None  # of features: numbers, or one logit per class
 
     def values(self) -> Array:
         """Return all parameters in one flat array, a copy."""
@@ -133,6 +135,20 @@ class Problem(ABC):
             instance.put(point)
             found[k] = self.value(instance)
         return found
+
+    @property
+    def metric(self) -> str | None:
+        """What :meth:`metrics` gives besides the loss, such as ``"accuracy"``; None on functions."""
+        return None
+
+    def restricted(self, rows: Array) -> Problem:
+        """Return the same problem over some of the rows only, whose features and targets stay scaled as they are."""
+        raise ArgumentError(f"{self.name}: rows to choose from are required, and there are none.")
+
+    def held_out(self, points: Array) -> tuple[Array, Array]:
+        """Return the loss without any penalty, and the metric, at points [k, d] over all rows."""
+        values = self.values(points)
+        return values, np.full(len(points), np.nan)
 
     def describe(self) -> str:
         """Return one line: what it is and how large."""

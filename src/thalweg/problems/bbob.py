@@ -138,13 +138,11 @@ def _gallagher(d: int, turn: Array, rng: np.random.Generator) -> tuple[Any, Arra
     sharp = np.r_[1000.0, 1000 ** (2 * rng.permutation(pits - 1) / (pits - 2))]
     shapes = np.array([s ** (0.5 * rng.permutation(np.linspace(0, 1, d))) / s**0.25 for s in sharp])
 
-    def pitted(x: Any) -> Any:
-        turned = turn @ x
-        top: Any = None
-        for k in range(pits):
-            z = (turned.T - turn @ places[k]).T
-            v = weights[k] * np.exp(((z * z).T * shapes[k]).sum(-1) * (-0.5 / d))
-            top = v if top is None else np.maximum(top, v)
-        return (10 - top) ** 2
+    turned_places = places @ turn.T  # [pits, d]
+
+    def pitted(x: Any) -> Any:  # [d] or [d, m]
+        z = (turn @ x).T[..., None, :] - turned_places  # [m, pits, d]
+        depths = weights * np.exp((z * z * shapes).sum(-1) * (-0.5 / d))
+        return (10 - np.max(depths, axis=-1)) ** 2
 
     return pitted, places[0]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from .base import Array, Curvature, Instance, Problem, leaf
 from .curvature import extremes
 from .regressions import ModelProblem
 
-__all__ = ["QuadraticDeep", "lenet", "lenet_module", "perceptron"]
+__all__ = ["QuadraticDeep", "lenet", "lenet_module", "multilayer", "perceptron"]
 
 LENET_ROWS = 6000
 
@@ -75,6 +77,35 @@ def lenet(rows: int = LENET_ROWS) -> ModelProblem:
     return ModelProblem(
         "lenet", table, _seeded(lenet_module), cross_entropy, formula="LeNet, cross-entropy", standardize=False
     )
+
+
+def multilayer(name: str, table: data.Table, widths: tuple[int, ...]) -> ModelProblem:
+    """Return a perceptron with ReLU between layers of these widths, on any table: classes or numbers.
+
+    Features (and a numeric target) are standardised; the loss is the cross-entropy, or ½ mean squared error.
+
+    >>> multilayer("wine", data.wine(), (16, 8)).dimension
+    387
+    """
+    if not widths or any(w < 1 for w in widths):
+        raise ArgumentError(f"mlp: widths of hidden layers >= 1 are required, as in mlp:64,64, got {list(widths)}.")
+    classes = int(table.y.max()) + 1 if table.task == "classification" else 0
+    features = table.standardized().X.shape[1]
+    sizes = (features, *widths, classes or 1)
+
+    def make() -> nn.Sequential:
+        layers: list[Any] = []
+        for a, b in pairwise(sizes):
+            layers += [nn.Linear(a, b), nn.ReLU()]
+        return nn.Sequential(*layers[:-1], *([] if classes else [nn.Flatten(0)]))
+
+    def half_squares(output: Tensor, y: Tensor) -> Tensor:
+        residual = output - y
+        return residual.dot(residual) / (2 * len(y))
+
+    shape = "-".join(map(str, sizes))
+    formula = f"perceptron {shape}, " + ("cross-entropy" if classes else "½ mean squared error")
+    return ModelProblem(name, table, _seeded(make), cross_entropy if classes else half_squares, formula=formula)
 
 
 class QuadraticDeep(Problem):
@@ -143,6 +174,15 @@ class QuadraticDeep(Problem):
         """Return the objective at points [k, 100]."""
         z = points - self.minimiser
         return ((z @ self.matrix) * z).sum(1) / 2 + (self.optimum or 0.0)
+
+    def restricted(self, rows: Array) -> Problem:
+        """Return the same quadratic over some of the shifts."""
+        other = copy(self)
+        other.shifts, other.squares = self.shifts[rows], self.squares[rows]
+        other.minimiser = other.shifts.mean(0)
+        apart = other.shifts - other.minimiser
+        other.optimum = float(np.einsum("ni,ij,nj->", apart, self.matrix, apart, optimize=True) / (2 * len(rows)))
+        return other
 
     @cached_property
     def _curvature(self) -> Curvature:

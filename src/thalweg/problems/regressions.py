@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -15,13 +16,14 @@ from ..ops.activations import softplus
 from ..ops.losses import cross_entropy
 from ..ops.random import Generator
 from ..ops.tensor import Tensor
-from .base import Array, Curvature, Instance, Problem, leaf
+from .base import Array, Curvature, Instance, Problem, leaf, tensor_of
 from .curvature import at_point, extremes
 
 __all__ = ["DataProblem", "LinearRegression", "LogisticRegression", "ModelProblem"]
 
 CURVATURE_ROWS = 256  # of a larger table so many, evenly spread, are taken for a network's curvature
 LOGITS = 1 << 18  # so many at once when the loss is computed at several points
+L2 = 1e-3  # of half the squared weights of a logistic regression
 START_SPREAD = 0.01  # weights start from N(0, 0.01²), biases from 0
 
 
@@ -33,6 +35,7 @@ class DataProblem(Problem):
             raise DataError(f"{name}: at least 2 rows are required, got {len(table)}.")
         self.name = name
         self.source = table.source
+        self.raw = table
         self.table = table.standardized() if standardize else table
         self.dtype = dtype or _dtype.float32
         kind = self.dtype.np
@@ -42,6 +45,51 @@ class DataProblem(Problem):
 
     def _prepare(self) -> None:
         """Compute what a subclass needs once."""
+
+    def restricted(self, rows: Array) -> Problem:
+        """Return the same model over some of the rows, scaled as all rows are."""
+        other = copy(self)
+        for name in [n for n in vars(self) if isinstance(getattr(type(self), n, None), cached_property)]:
+            delattr(other, name)
+        other.table = self.table.rows(rows)
+        X, y = self._arrays
+        other._arrays = (np.ascontiguousarray(X[rows]), np.ascontiguousarray(y[rows]))
+        other._prepare()
+        return other
+
+    @property
+    def metric(self) -> str | None:
+        """``"accuracy"`` for classes, ``"R2"`` for numbers: the share of the variance that is explained."""
+        return "accuracy" if self.table.task == "classification" else "R2"
+
+    def held_out(self, points: Array) -> tuple[Array, Array]:
+        """Return the loss without any penalty, and the accuracy or R², at points [k, d] over all rows."""
+        with np.errstate(all="ignore"):
+            values = self._data_losses(points)
+            predicted = self.predictions(points)  # [k, n] or [k, n, classes]
+            y = np.asarray(self.table.y)
+            if self.metric == "accuracy":
+                right = (predicted > 0) == (y > 0) if predicted.ndim == 2 else predicted.argmax(2) == y
+                return values, right.mean(axis=1)
+            return values, 1 - ((predicted - y) ** 2).mean(axis=1) / y.var()
+
+    def _data_losses(self, points: Array) -> Array:
+        return self.values(points)
+
+    def predictions(self, points: Array) -> Array:
+        """Return what the model says of all rows at points [k, d]: numbers or logits [k, n], or [k, n, classes]."""
+        from ..autograd.modes import no_grad
+
+        instance = self.instance(np.random.default_rng(0))
+        predict = instance.predict
+        if predict is None:
+            raise ArgumentError(f"{self.name}: an instance with predict is required for metrics.")
+        X, found = tensor_of(self.arrays[0]), []
+        with no_grad():
+            for point in points:
+                instance.put(point)
+                found.append(predict(X).numpy().copy())
+        return np.asarray(found, np.float64)
 
     @property
     def rows(self) -> int:
@@ -103,7 +151,7 @@ class LinearRegression(DataProblem):
             residual = X @ w + b - y
             return residual.dot(residual) / (2 * len(y))
 
-        return Instance([w, b], loss)
+        return Instance([w, b], loss, lambda X: X @ w + b)
 
     def value(self, instance: Instance) -> float:
         """Return the loss over all rows, in double precision: what is compared must not be rounded."""
@@ -116,13 +164,26 @@ class LinearRegression(DataProblem):
         apart = points.astype(np.float64) - self.solution
         return (self.optimum or 0.0) + ((apart @ self._gram) * apart).sum(1) / 2
 
+    def predictions(self, points: Array) -> Array:
+        """Return Xw + b at points [k, d], as [k, n]."""
+        return np.asarray(points, np.float64) @ self._with_ones.T
+
     def curvature(self) -> Curvature:
         """Return the Hessian's extreme eigenvalues, which are the same everywhere."""
         return Curvature(*extremes(self.gram_eigenvalues), exact=True)
 
 
 class LogisticRegression(DataProblem):
-    """The cross-entropy of a linear model with two classes (one logit) or more (one per class)."""
+    """The cross-entropy of a linear model with two classes (one logit) or more (one per class), and a small penalty.
+
+    The penalty ``l2/2 ‖w‖²`` on the weights (not on the biases) gives separable data an optimum.
+    """
+
+    def __init__(self, name: str, table: Table, *, l2: float = L2, **more: Any) -> None:
+        if not 0 <= l2 < np.inf:
+            raise ArgumentError(f"{name}: l2 must be a number >= 0, got {l2}.")
+        self.l2 = l2
+        super().__init__(name, table, **more)
 
     noise_share = 0.5  # gradients of rows that are classified rightly vanish: there is little noise in the end
 
@@ -133,7 +194,7 @@ class LogisticRegression(DataProblem):
         if self.classes < 2:
             raise DataError(f"{self.name}: at least 2 classes are required, got {self.classes}.")
         self.outputs = 1 if self.classes == 2 else self.classes
-        self.formula = f"logistic regression, {self.classes} classes"
+        self.formula = f"logistic regression, {self.classes} classes" + (f", l2={self.l2:g}" if self.l2 else "")
         if self.classes == 2:
             X, y = self._arrays
             self._arrays = (X, y.astype(self.dtype.np))
@@ -149,34 +210,48 @@ class LogisticRegression(DataProblem):
         shape = (d,) if self.outputs == 1 else (d, self.outputs)
         w = leaf(START_SPREAD * rng.standard_normal(shape), self.dtype)
         b = leaf(np.zeros(shape[1:]), self.dtype)
-        if self.outputs > 1:
-            return Instance([w, b], lambda X, y: cross_entropy(X @ w + b, y))
+        l2 = self.l2
+
+        def predict(X: Tensor) -> Tensor:
+            return X @ w + b
 
         def loss(X: Tensor, y: Tensor) -> Tensor:
-            z = X @ w + b
-            return (softplus(z) - y * z).mean()
+            z = predict(X)
+            fit = cross_entropy(z, y) if z.ndim == 2 else (softplus(z) - y * z).mean()
+            return fit + (0.5 * l2) * (w * w).sum() if l2 else fit
 
-        return Instance([w, b], loss)
+        return Instance([w, b], loss, predict)
 
     def value(self, instance: Instance) -> float:
         """Return the loss over all rows, in double precision."""
         return float(self.values(instance.values()[None])[0])
 
     def values(self, points: Array) -> Array:
-        """Return the loss at points [k, d] over all rows, in double precision."""
+        """Return the loss with its penalty at points [k, d] over all rows, in double precision."""
+        weights = points[:, : self.table.X.shape[1] * self.outputs].astype(np.float64)
+        with np.errstate(over="ignore"):
+            return self._data_losses(points) + 0.5 * self.l2 * (weights * weights).sum(axis=1)
+
+    def predictions(self, points: Array) -> Array:
+        """Return the logits at points [k, d]: [k, n], or [k, n, classes]."""
+        d = self.table.X.shape[1]
+        flat = np.asarray(points, np.float64)
+        W, b = flat[:, : d * self.outputs], flat[:, d * self.outputs :]
+        if self.outputs == 1:
+            return W @ self.table.X.T + b
+        return np.stack([self.table.X @ w.reshape(d, self.outputs) + c for w, c in zip(W, b, strict=True)])
+
+    def _data_losses(self, points: Array) -> Array:
         d, n = self.table.X.shape[1], self.rows
         several = max(1, LOGITS // (n * self.outputs))
         return np.concatenate([self._losses(points[k : k + several], d) for k in range(0, len(points), several)])
 
     def _losses(self, points: Array, d: int) -> Array:
-        flat = points.astype(np.float64)
-        W, b = flat[:, : d * self.outputs], flat[:, d * self.outputs :]
-        X, y = self.table.X, self.table.y
+        y = self.table.y
         with np.errstate(all="ignore"):
+            Z = self.predictions(points)
             if self.outputs == 1:
-                z = X @ W.T + b[:, 0]
-                return np.asarray(np.mean(np.logaddexp(0.0, z) - y[:, None] * z, axis=0))
-            Z = np.stack([X @ w.reshape(d, self.outputs) + c for w, c in zip(W, b, strict=True)])
+                return np.asarray(np.mean(np.logaddexp(0.0, Z) - y * Z, axis=1))
             top = Z.max(2)
             chosen = Z[:, np.arange(len(y)), y]
             return np.asarray(np.mean(np.log(np.exp(Z - top[:, :, None]).sum(2)) + top - chosen, axis=1))
@@ -188,14 +263,20 @@ class LogisticRegression(DataProblem):
         (Böhning 1992).
         """
         factor = 0.25 if self.outputs == 1 else 1 / self.classes
-        largest, smallest, trace = extremes(self.gram_eigenvalues)
         multiple = 1 if self.outputs == 1 else self.classes - 1
-        small = None if smallest is None else factor * smallest
-        return Curvature(factor * largest, small, factor * trace * multiple, where="at w = 0")
+        penalty = np.append(np.full(self.table.X.shape[1], self.l2), 0.0)  # none on the bias
+        values = np.linalg.eigvalsh(factor * self._gram + np.diag(penalty))
+        largest, smallest, trace = extremes(values)
+        if multiple > 1 and self.l2:  # moving all classes alike changes the penalty only
+            smallest = min(self.l2, smallest or self.l2)
+            trace = multiple * trace + float(penalty.sum())
+        else:
+            trace *= multiple
+        return Curvature(largest, smallest, trace, where="at w = 0")
 
     def smoothness(self) -> float:
         """Return the bound that holds everywhere (Böhning 1992 for more than two classes)."""
-        return float(self.gram_eigenvalues[-1]) * (0.25 if self.outputs == 1 else 0.5)
+        return float(self.gram_eigenvalues[-1]) * (0.25 if self.outputs == 1 else 0.5) + self.l2
 
 
 class ModelProblem(DataProblem):
@@ -226,7 +307,7 @@ class ModelProblem(DataProblem):
         """Return the parameters of a fresh module, with the loss of a batch."""
         module = self.make(Generator().manual_seed(int(rng.integers(2**63))))
         criterion = self.criterion
-        return Instance(list(module.parameters()), lambda X, y: criterion(module(X), y))
+        return Instance(list(module.parameters()), lambda X, y: criterion(module(X), y), module)
 
     def curvature(self) -> Curvature:
         """Return the Hessian's largest eigenvalue at a start, by Lanczos on Hessian products."""
@@ -234,8 +315,6 @@ class ModelProblem(DataProblem):
 
     @cached_property
     def _curvature(self) -> Curvature:
-        from .base import tensor_of
-
         instance = self.instance(np.random.default_rng(0))
         n = min(self.rows, CURVATURE_ROWS)
         picked = np.linspace(0, self.rows - 1, n).round().astype(int)

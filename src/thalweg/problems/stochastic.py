@@ -79,6 +79,23 @@ class NoisyProblem(Problem):
             return float(self.problem.evaluate(instance.values()[:, None])[0])
         return self.problem.value(instance)
 
+    @property
+    def metric(self) -> str | None:
+        """The problem's."""
+        return self.problem.metric
+
+    def restricted(self, rows: Array) -> Problem:
+        """Return the problem over some of the rows, with the same noise."""
+        return NoisyProblem(self.problem.restricted(rows), self.sd)
+
+    def held_out(self, points: Array) -> tuple[Array, Array]:
+        """Return the problem's."""
+        return self.problem.held_out(points)
+
+    def values(self, points: Array) -> Array:
+        """Return the objective without noise at points [k, d]."""
+        return self.problem.values(points)
+
     def curvature(self) -> Curvature:
         """Return the problem's: the noise has none."""
         return self.problem.curvature()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import numba
+
+from ..cache import circumstances, keep
 
 __all__ = ["kernel", "part"]
 
@@ -14,8 +17,17 @@ _njit: Any = numba.njit  # its published types lack some of its options
 
 def kernel(signature: str | None = None, **flags: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return the decorator of functions that Python calls: kept on disk, and run without Python's lock."""
-    given = () if signature is None else (signature,)
-    return _njit(*given, error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True, **flags)  # type: ignore[no-any-return]
+
+    def decorated(function: Callable[..., Any]) -> Any:
+        made = _njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True, **flags)(function)
+        text = f"{function.__module__} {function.__qualname__} {signature} {sorted(flags.items())!r}"
+        keep(made, hashlib.sha256(text.encode() + circumstances()).hexdigest()[:32])
+        if signature is not None:
+            made.compile(signature)
+            made.disable_compile()
+        return made
+
+    return decorated
 
 
 def part(**flags: Any) -> Callable[[Callable[..., Any]], Any]:

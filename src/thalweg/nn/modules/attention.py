@@ -37,6 +37,10 @@ class _BadMask(ArgumentError, RuntimeError):
     """PyTorch raises AssertionError or RuntimeError here."""
 
 
+class _Width(ShapeError, AssertionError):
+    """An embedding of another width: PyTorch raises AssertionError."""
+
+
 class MultiheadAttention(Module):
     """Attention in `num_heads` subspaces of [L, N, E] (or [N, L, E] with `batch_first`, or [L, E]).
 
@@ -108,6 +112,10 @@ class MultiheadAttention(Module):
 
     def _projected(self, query: Any, key: Any, value: Any) -> list[Any]:
         e = self.embed_dim
+        if query.shape[-1] != e:
+            raise _Width(
+                f"MultiheadAttention: a query of embedding dimension {e} is required, got {tuple(query.shape)}."
+            )
         if self._qkv_same_embed_dim:
             weights = [self.in_proj_weight[k * e : (k + 1) * e] for k in range(3)]
         else:

@@ -21,6 +21,7 @@ class _NormBase(Module):
     """Scale and shift per channel, and the running mean and variance."""
 
     _dims: tuple[int, ...]
+    _version = 2  # 1 had no num_batches_tracked
 
     def __init__(
         self,
@@ -71,6 +72,13 @@ class _NormBase(Module):
             init.ones_(self.weight)
         if self.bias is not None:
             init.zeros_(self.bias)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *rest: Any) -> None:
+        key = f"{prefix}num_batches_tracked"
+        version = local_metadata.get("version")
+        if (version is None or version < 2) and self.num_batches_tracked is not None and key not in state_dict:
+            state_dict[key] = self.num_batches_tracked.clone()
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
     def _check(self, input: Any) -> None:
         if input.ndim not in self._dims:

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from ...core.modes import current
-from ...core.node import Handle
 from ...core.tensor import TensorBase
 from ...errors import ArgumentError, DTypeError, GraphError
 from ...ops.create import zeros_like
 from ...ops.reduce import converted
 from ..parameter import Buffer, Parameter, _Transient
 from . import _hooks
-from ._state import collect_state, load_state
+from ._hooks import EVERYWHERE as _EVERYWHERE
+from ._hooks import Hooked
+from ._hooks import register_module_backward_hook as register_module_backward_hook
+from ._hooks import register_module_buffer_registration_hook as register_module_buffer_registration_hook
+from ._hooks import register_module_forward_hook as register_module_forward_hook
+from ._hooks import register_module_forward_pre_hook as register_module_forward_pre_hook
+from ._hooks import register_module_full_backward_hook as register_module_full_backward_hook
+from ._hooks import register_module_full_backward_pre_hook as register_module_full_backward_pre_hook
+from ._hooks import register_module_module_registration_hook as register_module_module_registration_hook
+from ._hooks import register_module_parameter_registration_hook as register_module_parameter_registration_hook
+from ._state import Stateful
 
 __all__ = ["Module"]
-
-
-class IncompatibleKeys(NamedTuple):
-    """What ``load_state_dict(strict=False)`` could not match."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-    def __repr__(self) -> str:
-        if not self.missing_keys and not self.unexpected_keys:
-            return "<All keys matched successfully>"
-        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
 class _AlsoAttributeError(GraphError, AttributeError):
@@ -43,7 +39,7 @@ class _AlsoKeyError(ArgumentError, KeyError):
     __str__ = Exception.__str__
 
 
-class Module:
+class Module(Stateful, Hooked):
     """A function with parameters, built of other modules. Subclasses define ``forward`` and call ``super().__init__()``.
 
     Parameters, buffers and modules assigned to attributes are found by ``parameters()``, ``buffers()``,
@@ -63,20 +59,21 @@ class Module:
     """
 
     training: bool
-    _parameters: dict[str, Any]
-    _buffers: dict[str, Any]
-    _modules: dict[str, Any]
-    _non_persistent: set[str]
-    _hook_tables: _hooks.Tables | None
+    call_super_init: bool = False
 
-    def __init__(self) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if not self.call_super_init and (args or kwargs):
+            given = [*(repr(a) for a in args), *kwargs]
+            raise DTypeError(f"{type(self).__name__}: Module.__init__ takes no arguments, got {', '.join(given)}.")
         set_ = object.__setattr__
         set_(self, "training", True)
         set_(self, "_parameters", {})
         set_(self, "_buffers", {})
         set_(self, "_modules", {})
-        set_(self, "_non_persistent", set())
+        set_(self, "_non_persistent_buffers_set", set())
         set_(self, "_hook_tables", None)
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
 
     forward: Callable[..., Any]
 
@@ -85,9 +82,9 @@ class Module:
         recorder = current().recorder
         if recorder is not None:
             recorder.module(self)
-        if self._hook_tables is None:
+        if self._hook_tables is None and not _EVERYWHERE.used:
             return self.forward(*args, **kwargs)
-        return _hooks.call(self, self._hook_tables, args, kwargs)
+        return _hooks.call(self, args, kwargs)
 
     # Attributes
 
@@ -110,32 +107,38 @@ class Module:
         if computed is not None and name in computed:
             computed[name].right_inverse(value)
         elif isinstance(value, Parameter):
-            self.register_parameter(name, value)
-        elif isinstance(value, Module):
             self._tables()
-            if name not in own["_modules"]:  # else it keeps its place
+            if name not in own["_parameters"]:  # else it keeps its place
                 self._forget(name)
-            own["_modules"][name] = value
-        elif isinstance(value, Buffer):
-            self.register_buffer(name, value, persistent=not isinstance(value, _Transient))
+            self.register_parameter(name, value)
         elif own.get("_parameters") is not None and name in own["_parameters"]:
             if value is not None:
                 raise DTypeError(
                     f"{type(self).__name__}.{name}: a Parameter or None is required, got {type(value).__name__}."
                 )
             own["_parameters"][name] = None
+        elif isinstance(value, Module):
+            self._tables()
+            if name not in own["_modules"]:
+                self._forget(name)
+            own["_modules"][name] = _hooks.registered("module", self, name, value)
+        elif isinstance(value, Buffer):
+            self._tables()
+            if name not in own["_buffers"]:
+                self._forget(name)
+            self.register_buffer(name, value, persistent=not isinstance(value, _Transient))
         elif own.get("_modules") is not None and name in own["_modules"]:
             if value is not None:
                 raise DTypeError(
                     f"{type(self).__name__}.{name}: a Module or None is required, got {type(value).__name__}."
                 )
-            own["_modules"][name] = None
+            own["_modules"][name] = _hooks.registered("module", self, name, None)
         elif own.get("_buffers") is not None and name in own["_buffers"]:
             if value is not None and not isinstance(value, TensorBase):
                 raise DTypeError(
                     f"{type(self).__name__}.{name}: a tensor or None is required, got {type(value).__name__}."
                 )
-            own["_buffers"][name] = value
+            own["_buffers"][name] = _hooks.registered("buffer", self, name, value)
         else:
             object.__setattr__(self, name, value)
 
@@ -143,7 +146,7 @@ class Module:
         for table in (self._parameters, self._buffers, self._modules):
             if name in table:
                 del table[name]
-                self._non_persistent.discard(name)
+                self._non_persistent_buffers_set.discard(name)
                 return
         object.__delattr__(self, name)
 
@@ -160,7 +163,7 @@ class Module:
     def _forget(self, name: str) -> None:
         for table in (self.__dict__, self._parameters, self._buffers, self._modules):
             table.pop(name, None)
-        self._non_persistent.discard(name)
+        self._non_persistent_buffers_set.discard(name)
 
     def _check_name(self, name: Any, table: dict[str, Any], what: str) -> None:
         self._tables()
@@ -173,38 +176,33 @@ class Module:
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter (or None, a place kept free) under `name`."""
-        self._tables()
-        if name in self.__dict__:
-            self._forget(name)
+        self._check_name(name, self._parameters, "register_parameter")
         if not isinstance(param, Parameter) and param is not None:
             raise DTypeError(
                 f"register_parameter: {name!r} must be a Parameter or None, got {type(param).__name__}; "
                 "wrap a tensor in nn.Parameter."
             )
-        if name in self._buffers or name in self._modules:
-            self._forget(name)
-        self._check_name(name, self._parameters, "register_parameter")
         if param is not None and param.grad_fn is not None:
             raise _NotALeaf(f"register_parameter: {name!r} must be a leaf, got a result ({param.grad_fn!r}).")
-        self._parameters[name] = param
+        self._parameters[name] = None if param is None else _hooks.registered("parameter", self, name, param)
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
         """Add a tensor that is kept and moved with the module but not learned."""
         self._check_name(name, self._buffers, "register_buffer")
         if tensor is not None and not isinstance(tensor, TensorBase):
             raise DTypeError(f"register_buffer: {name!r} must be a tensor or None, got {type(tensor).__name__}.")
-        self._buffers[name] = tensor
+        self._buffers[name] = _hooks.registered("buffer", self, name, tensor)
         if persistent:
-            self._non_persistent.discard(name)
+            self._non_persistent_buffers_set.discard(name)
         else:
-            self._non_persistent.add(name)
+            self._non_persistent_buffers_set.add(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a module under `name`."""
         if not isinstance(module, Module) and module is not None:
             raise DTypeError(f"add_module: {name!r} must be a Module or None, got {type(module).__name__}.")
         self._check_name(name, self._modules, "add_module")
-        self._modules[name] = module
+        self._modules[name] = _hooks.registered("module", self, name, module)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """Add a module under `name`."""
@@ -337,6 +335,8 @@ class Module:
 
     def to(self, *args: Any, **kwargs: Any) -> Module:
         """Convert the floating-point parameters and buffers to an element type; the only device is the CPU."""
+        if kwargs.get("copy"):
+            raise GraphError("to: a module is changed in place and takes no copy=True; use copy.deepcopy(module).")
         target = TensorBase._wrap(np.empty((), np.float32)).to(*args, **kwargs).dtype  # type: ignore[attr-defined]
         asked = any(not isinstance(a, (str, bool)) and hasattr(a, "is_floating_point") for a in args)
         if not asked and kwargs.get("dtype") is None:
@@ -393,53 +393,6 @@ class Module:
                     p._grad = None
                 else:
                     p._grad = zeros_like(p._grad)
-
-    # State
-
-    def state_dict(
-        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
-    ) -> OrderedDict[str, Any]:
-        """Return the parameters and persistent buffers by dotted name, detached unless `keep_vars`."""
-        return collect_state(self, destination, prefix, keep_vars)
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
-        """Copy values into the parameters and buffers of the same names; return the names without a partner.
-
-        With `strict`, a name that is missing or unexpected is an error; a wrong shape always is. The error lists
-        everything that does not fit, and then nothing has been changed. `assign` takes over the tensors instead of copying.
-        """
-        return IncompatibleKeys(*load_state(self, state_dict, strict, assign))
-
-    # Hooks
-
-    def _hook_table(self) -> _hooks.Tables:
-        tables = self._hook_tables
-        if tables is None:
-            tables = _hooks.Tables()
-            object.__setattr__(self, "_hook_tables", tables)
-        return tables
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> Handle:
-        """Call ``hook(module, args)`` before forward; a result replaces the arguments."""
-        return _hooks.register(self._hook_table().before, hook, prepend, with_kwargs)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
-    ) -> Handle:
-        """Call ``hook(module, args, output)`` after forward; a result replaces the output."""
-        return _hooks.register(self._hook_table().after, hook, prepend, with_kwargs, always_call)
-
-    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
-        """Call ``hook(module, grad_output)`` before the gradient passes through; a result replaces it."""
-        return _hooks.register(self._hook_table().backward_before, hook, prepend, False)
-
-    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
-        """Call ``hook(module, grad_input, grad_output)`` when both are known; a result replaces the first."""
-        return _hooks.register(self._hook_table().backward, hook, prepend, False)
 
     # Text
 

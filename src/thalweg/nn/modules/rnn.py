@@ -353,6 +353,12 @@ class _RNNCellBase(Module):
         if state is None:
             blank = zeros(*input.shape[:-1], self.hidden_size, dtype=input.dtype)
             state = (blank, blank)
+        for part in state:
+            if part.ndim != input.ndim or (part.ndim == 2 and part.shape[0] != input.shape[0]):
+                raise _CellInput(
+                    f"{type(self).__name__}: an input of shape {tuple(input.shape)} requires a hidden state of as many dims "
+                    f"and the same batch size, got {tuple(part.shape)}."
+                )
         gates = F.linear(input, self.weight_ih, self.bias_ih)
         return step(gates, F.linear(state[0], self.weight_hh, self.bias_hh), state, bend)  # type: ignore[no-any-return]
 

@@ -27,14 +27,15 @@ def _gradients(parameters: Any) -> list[Any]:
 
 
 def get_total_norm(
-    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+    tensors: Any, norm_type: float | str = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Any:
     """Norm of all elements of all tensors, as if they were one vector."""
     given = [tensors] if isinstance(tensors, TensorBase) else list(tensors)
     if not given:
         return zeros(())
-    norms = [vector_norm(t, norm_type) for t in given]
-    total: Any = norms[0] if len(norms) == 1 else vector_norm(stack(norms), norm_type)
+    order = float(norm_type)  # 'inf' is accepted as PyTorch does
+    norms = [vector_norm(t, order) for t in given]
+    total: Any = norms[0] if len(norms) == 1 else vector_norm(stack(norms), order)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise _nonfinite(total.item())
     return total
@@ -50,7 +51,7 @@ def _nonfinite(value: float) -> _NonFinite:
 def clip_grad_norm_(
     parameters: Any,
     max_norm: float,
-    norm_type: float = 2.0,
+    norm_type: float | str = 2.0,
     error_if_nonfinite: bool = True,
     foreach: bool | None = None,
     *,

@@ -7,6 +7,7 @@ the seed and on how many draws came before.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -38,19 +39,31 @@ class Sampler(Generic[T_co]):
         raise NotImplementedError(f"{type(self).__name__}: __iter__ must be defined by a subclass of Sampler.")
 
 
+PIECE = 1 << 20  # indices drawn at a time where a pass may be longer than memory
+
+
 class _ArraySampler(Sampler[int]):
-    """A sampler whose whole order is drawn at once."""
+    """A sampler whose order is drawn as arrays."""
 
     def order(self) -> Indices:
         """Draw the order of one pass."""
-        raise NotImplementedError
+        return np.concatenate([*self.pieces()])
+
+    def pieces(self) -> Iterator[Indices]:
+        """Draw the order of one pass in pieces; the generator is asked at the call, the pieces are drawn when needed."""
+        return iter([self.order()])
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.order().tolist())
+        return chain.from_iterable(piece.tolist() for piece in self.pieces())
 
 
 def _numpy(generator: Generator | None) -> np.random.Generator:
     return (default_generator if generator is None else generator).numpy()
+
+
+def _sizes(total: int, each: int) -> Iterator[int]:
+    """Return the sizes of the pieces of a whole, all but the last equal."""
+    return (min(each, total - start) for start in range(0, total, each))
 
 
 def _count(value: Any, who: str) -> int:
@@ -113,17 +126,15 @@ class RandomSampler(_ArraySampler):
         """How many indices one pass has."""
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
-    def order(self) -> Indices:
-        """Draw the order of one pass."""
+    def pieces(self) -> Iterator[Indices]:
+        """Draw the order of one pass in pieces."""
         n, wanted = len(self.data_source), self.num_samples
         if n == 0:
-            return np.arange(0)
+            return iter([np.arange(0)])
         rng = _numpy(self.generator)
         if self.replacement:
-            return rng.integers(0, n, wanted)
-        if wanted <= n:
-            return rng.permutation(n)[:wanted]
-        return np.concatenate([rng.permutation(n) for _ in range(-(-wanted // n))])[:wanted]
+            return (rng.integers(0, n, size) for size in _sizes(wanted, PIECE))
+        return (rng.permutation(n)[:size] for size in _sizes(wanted, n))
 
     def __len__(self) -> int:
         return self.num_samples
@@ -168,12 +179,15 @@ class WeightedRandomSampler(_ArraySampler):
         self.replacement = _truth(replacement, "WeightedRandomSampler: replacement")
         self.generator = generator
 
-    def order(self) -> Indices:
-        """Draw the order of one pass."""
+    def pieces(self) -> Iterator[Indices]:
+        """Draw the order of one pass in pieces."""
         rng = _numpy(self.generator)
         if self.replacement:
             ends = np.cumsum(self.weights)
-            return np.searchsorted(ends, rng.random(self.num_samples) * ends[-1], side="right")
+            return (
+                np.searchsorted(ends, rng.random(size) * ends[-1], side="right")
+                for size in _sizes(self.num_samples, PIECE)
+            )
         possible = np.count_nonzero(self.weights)
         if self.num_samples > possible:
             raise _TooFew(
@@ -182,7 +196,7 @@ class WeightedRandomSampler(_ArraySampler):
             )
         waits = np.full(len(self.weights), np.inf)
         np.divide(rng.standard_exponential(len(waits)), self.weights, out=waits, where=self.weights > 0)
-        return np.argsort(waits, kind="stable")[: self.num_samples]
+        return iter([np.argsort(waits, kind="stable")[: self.num_samples]])
 
     def __len__(self) -> int:
         return self.num_samples
@@ -204,10 +218,15 @@ class BatchSampler(Sampler[list[int]]):
         """Yield the batches as arrays."""
         sampler = self.sampler
         if isinstance(sampler, _ArraySampler) and type(sampler).__iter__ is _ArraySampler.__iter__:
-            order = sampler.order()
-            end = len(order) - len(order) % self.batch_size if self.drop_last else len(order)
-            for k in range(0, end, self.batch_size):
-                yield order[k : k + self.batch_size]
+            rest = np.arange(0)
+            for piece in sampler.pieces():
+                order = np.concatenate([rest, piece]) if rest.size else piece
+                end = len(order) - len(order) % self.batch_size
+                for k in range(0, end, self.batch_size):
+                    yield order[k : k + self.batch_size]
+                rest = order[end:]
+            if rest.size and not self.drop_last:
+                yield rest
             return
         batch: list[int] = []
         for index in sampler:
