@@ -119,7 +119,7 @@ DEFAULT = ("elementwise", "modules", "reductions", "views", "in place", "types",
 
 OPTIMIZERS = (
     "optim.SGD(params, lr=0.05, momentum=0.9)", "optim.Adam(params, lr=0.01)", "optim.AdamW(params, lr=0.01)", "optim.RMSprop(params, lr=0.01)",
-    "optim.Adagrad(params, lr=0.05)", "optim.Accumulate(optim.SGD(params, lr=0.05), 2)", "optim.ClipNorm(optim.SGD(params, lr=0.05), 0.5)",
+    "optim.Adagrad(params, lr=0.05)", "optim.Accumulate(optim.SGD(params, lr=0.05), 2)", "optim.ClipNorm(optim.SGD(params, lr=0.05), 0.5, nonfinite='skip')",
     "optim.SkipNonFinite(optim.Adam(params, lr=0.01))", "optim.EMA(optim.SGD(params, lr=0.05), 0.9)", "optim.Lookahead(optim.Adam(params, lr=0.01), 0.5, 2)",
     "optim.NAdam(params, lr=0.01)", "optim.Lion(params, lr=0.01)", "optim.Rprop(params, lr=0.01)", "optim.ASGD(params, lr=0.05)",
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """Random calls of convolution, pooling, padding and interpolation, good and bad, for both libraries."""
 
-# ruff: noqa: E741, F841, RUF005
+# ruff: noqa: RUF005
 
 from __future__ import annotations
 

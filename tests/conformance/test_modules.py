@@ -1,6 +1,6 @@
 """Hooks, registration and state of modules, each case run on PyTorch and here: equal results, or an error of its type."""
 
-# ruff: noqa: E741, F841, RUF005
+# ruff: noqa: E741, F841
 
 from __future__ import annotations
 

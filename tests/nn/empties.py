@@ -1,6 +1,6 @@
 """The operations of networks and an input for each: (name, shape, function of the library and the input)."""
 
-# ruff: noqa: E741, F841, RUF005
+# ruff: noqa: E741, RUF005
 
 from __future__ import annotations
 

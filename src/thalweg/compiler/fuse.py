@@ -107,6 +107,7 @@ def group(program: Program, alone: Collection[Value] = (), refused: Collection[V
     maker: dict[Value, Node] = {}
     inside: dict[Value, Node] = {}  # values that are elements of their group's own loop
     loops: dict[tuple[int, ...], list[Node]] = {}
+    drawn: set[Node] = set()  # the latest draw
 
     def root(value: Value) -> Node | None:
         return maker.get(value)
@@ -129,6 +130,9 @@ def group(program: Program, alone: Collection[Value] = (), refused: Collection[V
             nodes.append(node)
             if kind == "loop" and op.outputs[0] not in alone:
                 loops.setdefault(shape, []).append(node)
+        if op.draws:  # draws count, so each comes after the one before it
+            node.after |= drawn
+            drawn = {node}
         node.operations.append(op)
         node.after |= before - {node}
         node.values.update(values)
