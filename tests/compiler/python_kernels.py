@@ -92,8 +92,9 @@ def generated(text: str, names: tuple[str, ...]) -> dict[str, int]:
 
 def use(monkeypatch: Any) -> None:
     """Let the compiler run its sources as Python."""
-    from thalweg.compiler import items, small, whole
+    from thalweg.compiler import items, plan, small, whole
 
     monkeypatch.setattr(small, "load", load)
     monkeypatch.setattr(items, "generated", generated)
+    monkeypatch.setattr(plan, "generated", generated)
     monkeypatch.setattr(whole, "load", load)

@@ -187,9 +187,21 @@ class Kernel:
         return self.ready or store.has(f"{self.stem}-")
 
     def _compile(self, given: tuple[Any, ...]) -> None:
-        if given not in self.function.signatures:
+        if given in self.function.signatures:
+            self.ready = True
+            return
+        try:
             self.function.compile(given)
+        except Exception as error:
+            raise _not_compiled(error) from error
         self.ready = True
+
+
+def _not_compiled(error: Exception) -> Exception:
+    """Return what makes the caller run the program in another way: no error of Numba or LLVM reaches a user."""
+    from .scalars import NoKernel
+
+    return NoKernel(f"its source does not compile ({type(error).__name__})")
 
 
 def load(

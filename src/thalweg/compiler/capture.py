@@ -560,8 +560,7 @@ def capture(
             form = flatten(result, leaves)
             recorder.finish(leaves)
     except Exception as error:
-        written = not strict and (recorder.refused or world.blocked or (watch and world.stored()))
-        if isinstance(error, CaptureError) or not written:  # what runs as written fails as written
+        if isinstance(error, CaptureError):  # any other exception is the function's own, which leaves what it wrote
             _undo(recorder)
             world.put_back()
         raise

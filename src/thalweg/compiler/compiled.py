@@ -233,12 +233,18 @@ class Compiled:
 
     def _once(self, version: Version, arrays: list[Array]) -> list[Any]:
         settings = version.read_settings()
+        return [TensorBase._wrap(out) for out in self._step(version, arrays, settings[0])]
+
+    def _step(self, version: Version, arrays: list[Array], settings: Array) -> list[Array]:
+        """Run one step on its arguments and settings; return its results."""
         if version.small is not None:
-            data = [a.reshape(1, -1) for a in arrays]
-            outs = version.small.run(data, None, 1, settings, version.leave)
-            return [TensorBase._wrap(out[0]) for out in outs]
-        outs = version.big.call(arrays, settings[0])
-        return [TensorBase._wrap(out) for out in outs]
+            flat = [np.ascontiguousarray(a).reshape(1, -1) for a in arrays]
+            try:
+                return [out[0] for out in version.small.run(flat, None, 1, settings[None], version.leave)]
+            except NoKernel as reason:  # it does not compile
+                version.plan(reason)
+        done: list[Array] = version.big.call(arrays, settings)
+        return done
 
     # The loop
 
@@ -320,8 +326,11 @@ class Compiled:
                 return found
         whole = version.whole(order is not None, count)
         if whole is not None:
-            found = whole.loop(matrices(data), order, count, settings, version.leave)
-            return found
+            try:
+                found = whole.loop(matrices(data), order, count, settings, version.leave)
+                return found
+            except NoKernel as reason:
+                version.give_up_whole(order is not None, reason)
         return self._steps(version, data, order, count, settings)
 
     def _steps(
@@ -334,12 +343,7 @@ class Compiled:
             pause()
             rows = [a[order[s]] if order is not None else a[s] for a in data]
             row = settings[s] if len(settings) > 1 else settings[0]
-            if version.big is not None:
-                outs = version.big.call(rows, row)
-            else:
-                flat = [np.ascontiguousarray(r).reshape(1, -1) for r in rows]
-                steps = version.small.run(flat, None, 1, row[None], version.leave)
-                outs = [o[0] for o in steps]
+            outs = self._step(version, rows, row)
             for kept, out in zip(stacked, outs, strict=True):
                 kept[s] = out
             version.done = s + 1
@@ -454,7 +458,10 @@ class Compiled:
                 table = np.repeat(table, count, axis=1)
             for k, values in swept.items():
                 table[:, :, k] = values
-            found = whole.sweep(varied, matrices(data), order, runs, count, table)
+            try:
+                found = whole.sweep(varied, matrices(data), order, runs, count, table)
+            except NoKernel as reason:
+                version.give_up_whole(order is not None, reason)
         if found is None:
             found = self._sweep_one_by_one(version, varied, data, order, runs, count, settings, swept)
         outs, left = found
@@ -526,7 +533,7 @@ class Compiled:
             )
             if version.small is not None:
                 lines.append(f"  unrolled into one function of {version.small.statements} scalar statements")
-            lines += [f"  {note}" for note in version.notes]
+            lines += [f"  {note}" for note in (*version.notes, *(version.big.notes if version.big is not None else ()))]
         return "\n".join(lines)
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ shape unless a path through another group leads from that group to it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from ..core.moves import CAST, EXPAND, IMPLICIT_CAST, SUM_TO
@@ -97,18 +98,22 @@ def kind_of(op: Operation) -> str:
     return "other"
 
 
-def group(program: Program) -> list[Node]:
-    """Return the nodes of a program, in the order in which they were begun."""
+def group(program: Program, alone: Collection[Value] = (), refused: Collection[Value] = ()) -> list[Node]:
+    """Return the nodes of a program, in the order in which they were begun.
+
+    The values `alone` have loops of their own, and no loop makes the values `refused`.
+    """
     nodes: list[Node] = []
     maker: dict[Value, Node] = {}
     inside: dict[Value, Node] = {}  # values that are elements of their group's own loop
     loops: dict[tuple[int, ...], list[Node]] = {}
+    drawn: set[Node] = set()  # the latest draw
 
     def root(value: Value) -> Node | None:
         return maker.get(value)
 
     for op in program.operations:
-        kind = kind_of(op)
+        kind = "other" if op.outputs[0] in refused else kind_of(op)
         values = [x for x in op.inputs if isinstance(x, Value)]
         before = {n for n in (root(x) for x in values) if n is not None}
         node: Node | None = None
@@ -116,15 +121,18 @@ def group(program: Program) -> list[Node]:
         shape: tuple[int, ...] = ()
         if kind == "loop":
             shape = op.inputs[0].shape if reduces else op.outputs[0].shape
-            for candidate in reversed(loops.get(shape, [])):
+            for candidate in [] if op.outputs[0] in alone else reversed(loops.get(shape, [])):
                 if _joins(candidate, values, before, inside):
                     node = candidate
                     break
         if node is None:
             node = Node(kind, len(nodes), shape)
             nodes.append(node)
-            if kind == "loop":
+            if kind == "loop" and op.outputs[0] not in alone:
                 loops.setdefault(shape, []).append(node)
+        if op.draws:  # draws count, so each comes after the one before it
+            node.after |= drawn
+            drawn = {node}
         node.operations.append(op)
         node.after |= before - {node}
         node.values.update(values)

@@ -154,7 +154,9 @@ def _make(digest: str, made: list[Any]) -> dict[str, int]:
     store.write(f"{digest}.o", len(head).to_bytes(8, "little") + head + code)
     found = _linked(code, names, needs)
     if found is None:
-        raise RuntimeError(f"compile: machine code needs {needs}, of which some are missing in this process.")
+        from .scalars import NoKernel
+
+        raise NoKernel(f"its machine code needs functions that are missing in this process, among {needs}")
     return found
 
 

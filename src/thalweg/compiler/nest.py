@@ -51,6 +51,7 @@ class Nest:
     work: int  # additions, about, that the loop takes as long as
     reach: list[tuple[int, int]]  # the first and the last element of each root that it reads or writes
     name: str = ""
+    makes: set[Value] = field(default_factory=set)  # values of its group
 
     def text(self, name: str) -> str:
         """Return the source of a function of flat arrays."""

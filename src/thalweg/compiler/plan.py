@@ -20,6 +20,7 @@ from ..core.tensor import TensorBase
 from ..errors import CaptureError
 from .fuse import Node, group, is_reduction, needed_by, outside_use, reduced_axes
 from .items import Call, Loop, Loss, Matmul, Other, Product, lists, trial
+from .machine import generated
 from .memory import Fences, Root, contiguous, empty_in_order, empty_like_order, memory_order, probe, within
 from .nest import Nest, Operand, write_nest
 from .passes import eliminate_dead, merge_equal
@@ -38,7 +39,15 @@ _OWN_KERNELS = {
 class Plan:
     """A program made ready to run again and again on the same shapes."""
 
-    def __init__(self, program: Program, strict: bool = False) -> None:
+    def __init__(
+        self,
+        program: Program,
+        strict: bool = False,
+        alone: frozenset[Value] = frozenset(),
+        refused: frozenset[Value] = frozenset(),
+    ) -> None:
+        self.alone = alone  # values of a fused group that does not compile
+        self.refused = refused  # values of which a loop of their own does not compile either
         self.program = merge_equal(eliminate_dead(program))
         self.fences = Fences()
         self.flats: dict[int, Array] = {}
@@ -60,7 +69,7 @@ class Plan:
         self.arguments: list[tuple[Root, int]] = []
         self.grads: list[tuple[Root, Input]] = []
         self.settings = np.zeros(max(len(self.program.of_kind("setting")), 1))
-        nodes = group(self.program)
+        nodes = group(self.program, alone, refused)
         self.outside = outside_use(nodes, self.program)
         self.targets = self.in_place(nodes)
         ordered = _sorted(nodes)
@@ -300,6 +309,7 @@ class Plan:
             self.texts.append(nest.entry(known))
             self.inner.append(nest.text(known))
         nest.name = known
+        nest.makes = made
         self.nests.append(nest)
         self.items.append(Loop(self, nest))
 
@@ -370,9 +380,28 @@ class Plan:
 
     def prepare(self) -> None:
         """Compile what runs, unless that was done."""
-        if not self.ready:
-            self.steps[:] = lists(self.items, self.source, tuple(self.named.values()))
-            self.ready = True
+        while not self.ready:
+            try:
+                self.steps[:] = lists(self.items, self.source, tuple(self.named.values()))
+            except Exception:
+                alone, refused = self.failing()
+                if not alone and not refused:
+                    raise
+                self.__init__(self.program, self.strict, self.alone | alone, self.refused | refused)  # type: ignore[misc]
+            else:
+                self.ready = True
+
+    def failing(self) -> tuple[frozenset[Value], frozenset[Value]]:
+        """Return the values of groups that do not compile, and those of single operations; all where each compiles."""
+        found: set[str] = set()
+        for name, text in zip(self.named.values(), self.texts, strict=True):
+            try:
+                generated(text, (name,))
+            except Exception:  # noqa: BLE001  (what Numba and LLVM raise has no common class)
+                found.add(name)
+        wrong = [nest.makes for nest in self.nests if nest.name in found or not found]
+        alone = frozenset(v for makes in wrong if len(makes) > 1 for v in makes)
+        return alone, frozenset(v for makes in wrong if len(makes) == 1 for v in makes)
 
     def finish(self) -> None:
         """Note what is returned, copied and written."""

@@ -54,13 +54,21 @@ class Version:
             self.small = SmallProgram(self.program)
         except NoKernel as reason:
             self.notes.append(f"not unrolled: {reason}")
+        self.strict = strict
         # whether what a run leaves behind is written in one piece, so that Ctrl-C need not be held back
         self.at_once = self.small is not None and not captured.schedules
         if self.small is None:
-            from .plan import Plan
+            self.plan()
 
-            self.big = Plan(self.program, strict)
-            self.notes += self.big.notes
+    def plan(self, reason: NoKernel | None = None) -> None:
+        """Run by a plan from now on: the program is too large to be unrolled, or its function does not compile."""
+        from .plan import Plan
+
+        self.small = None
+        self.at_once = False
+        if reason is not None:
+            self.notes.append(f"not unrolled: {reason}")
+        self.big = Plan(self.program, self.strict)
 
     def whole(self, gathered: bool, steps: int) -> Any:
         """Return the program with its loop compiled too; None if it is not of the size for that, or the steps too few."""
@@ -81,6 +89,11 @@ class Version:
         self.asked += steps
         enough = _STEPS if self.big.ready else _FIRST_STEPS
         return whole if whole is not None and (self.asked >= enough or whole.at_hand()) else None
+
+    def give_up_whole(self, gathered: bool, reason: NoKernel) -> None:
+        """Run loops step by step from now on: the function of the whole loop does not compile."""
+        self.wholes[gathered] = None
+        self.notes.append(f"loops step by step in Python: {reason}")
 
     # Guards
 
