@@ -48,3 +48,8 @@ def test_a_list_with_a_slice_is_an_index_of_several_parts():
     assert x.tolist() == [[0.0, 2.0, 0.0]] * 3
     assert x[[slice(None), 1]].tolist() == [2.0] * 3
     assert x[[None, 1]].shape == (1, 3)
+
+
+def test_the_median_of_nothing():
+    assert math.isnan(tw.tensor([]).median().item())
+    assert tw.tensor([], dtype=tw.int64).median().item() == -(2**63)

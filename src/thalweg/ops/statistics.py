@@ -177,7 +177,8 @@ def _median_all(skip: bool) -> Any:
     def forward(x: Any) -> Any:
         flat = x.reshape(-1)
         if not flat.size:
-            return np.asarray(np.nan, x.dtype)
+            nothing = np.nan if x.dtype.kind == "f" else np.iinfo(x.dtype).min  # integers have no NaN; PyTorch's answer
+            return np.asarray(nothing, x.dtype)
         return flat[_median_place(flat, skip)[0]]
 
     return forward
