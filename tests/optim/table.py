@@ -252,7 +252,7 @@ def run(optimizer: Any, params: list[Any], steps: int, first: int = 0) -> None:
             values = [p.detach().numpy() for p in params]
             return sum(float((0.25 * a * a - 0.5 * np.cos(2 * a + i + 0.3 * k)).sum()) for i, a in enumerate(values))
 
-        if isinstance(optimizer, optim.LBFGS):
+        if isinstance(optimizer, (optim.LBFGS, optim.SAM)):
             optimizer.step(closure)
         else:
             closure()

@@ -11,6 +11,8 @@ from .adam import Yogi as Yogi
 from .adaptive import Adadelta as Adadelta
 from .adaptive import Adagrad as Adagrad
 from .adaptive import RMSprop as RMSprop
+from .careful import SAM as SAM
+from .careful import Cautious as Cautious
 from .checkpoints import load_state as load_state
 from .checkpoints import save_state as save_state
 from .classic import ASGD as ASGD
