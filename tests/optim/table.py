@@ -177,6 +177,20 @@ def _ademamix(rng):
     return kept | {"betas": (*found["betas"], _u(rng, 0.9, 0.9999)), "alpha": _u(rng, 0, 8)}
 
 
+def _dog(rng):
+    return {
+        "lr": _u(rng, 0.3, 2), "reps_rel": 10 ** _u(rng, -4, -1), "weight_decay": _decay(rng), "maximize": _flag(rng)
+    }  # fmt: skip
+
+
+def _prodigy(rng):
+    found = _moments()(rng)
+    return {k: found[k] for k in ("betas", "eps", "weight_decay", "maximize")} | {
+        "lr": _u(rng, 0.3, 2), "d0": 10 ** _u(rng, -4, -2), "d_coef": _u(rng, 0.5, 2), "decouple": _flag(rng),
+        "safeguard_warmup": _flag(rng), "beta3": _one_of(rng, None, 0.9), "growth_rate": _one_of(rng, float("inf"), 1.5),
+    }  # fmt: skip
+
+
 def _free_adamw(rng):
     return _moments()(rng) | {"warmup_steps": _one_of(rng, 0, 3)}
 
@@ -214,6 +228,9 @@ ROWS = (
     Row(optim.Signum, _signum, (*LR, *NAN, *DECAY, {"momentum": 1.0}, {"momentum": -0.1}), torch=False),
     Row(optim.ADOPT, _adopt, (*ADAM, {"clip_exponent": 0}), torch=False),
     Row(optim.AdEMAMix, _ademamix, (*LR, *NAN, *EPS, *DECAY, {"betas": (0.9, 0.99)}, {"alpha": -1}), torch=False),
+    Row(optim.DoG, _dog, (*LR, *NAN, *EPS, *DECAY, {"reps_rel": 0}), torch=False),
+    Row(optim.Prodigy, _prodigy,
+        (*ADAM, {"beta3": 1.0}, {"d0": 0}, {"d_coef": 0}, {"growth_rate": 0.5}), torch=False),
     Row(optim.LAMB, _moments(), ADAM, torch=False),
     Row(optim.LARS, _lars, (*LR, *NAN, *EPS, *DECAY, {"momentum": -1}, {"trust_coefficient": 0}), torch=False,
         hyper=("lr", "momentum")),

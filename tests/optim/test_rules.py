@@ -164,6 +164,38 @@ def ademamix(x, grads, s):
     return x
 
 
+def dog(x, grads, s):
+    x0, total, rbar = x, 0.0, s["reps_rel"] * (1 + np.linalg.norm(x))
+    for gradient in grads:
+        g = gradient(x) * (-1 if s["maximize"] else 1) + s["weight_decay"] * x
+        rbar, total = max(rbar, np.linalg.norm(x - x0)), total + (g**2).sum()
+        x = x - s["lr"] * rbar / np.sqrt(total + 1e-8) * g
+    return x
+
+
+def prodigy(x, grads, s):
+    x0, (b1, b2), d = x, s["betas"], s["d0"]
+    b3 = np.sqrt(b2) if s["beta3"] is None else s["beta3"]
+    m, v, sums, r, top = 0.0, 0.0, 0.0, 0.0, d
+    for gradient in grads:
+        g, lr = gradient(x) * (-1 if s["maximize"] else 1), s["lr"] * d
+        if not s["decouple"]:
+            g = g + s["weight_decay"] * x
+        r = b3 * r + d / s["d0"] * lr * (g @ (x0 - x))
+        sums = b3 * sums + d / s["d0"] * (d if s["safeguard_warmup"] else lr) * g
+        m, v = b1 * m + d * (1 - b1) * g, b2 * v + d**2 * (1 - b2) * g**2
+        guess = s["d_coef"] * r / np.abs(sums).sum()
+        if d == s["d0"]:
+            d = max(d, guess)
+        top = max(top, guess)
+        d = min(top, d * s["growth_rate"])
+        if s["decouple"]:
+            x = x - lr * s["weight_decay"] * x
+        x = x - lr * m / (np.sqrt(v) + d * s["eps"])
+    return x
+
+
+JOINT = {"DoG": dog, "Prodigy": prodigy}  # of all parameters at once, as one vector
 REFERENCES = {
     "AMSGrad": amsgrad, "Yogi": yogi, "AdaBelief": adabelief, "Lion": lion, "Signum": signum, "ADOPT": adopt, "AdEMAMix": ademamix, "LAMB": lamb, "LARS": lars,
     "ScheduleFreeSGD": free_sgd, "ScheduleFreeAdamW": free_adamw,
@@ -171,7 +203,7 @@ REFERENCES = {
 
 
 def test_every_own_method_has_a_reference():
-    assert set(REFERENCES) | {"SGLD"} == {row.name for row in OWN}
+    assert set(REFERENCES) | set(JOINT) | {"SGLD"} == {row.name for row in OWN}
 
 
 @pytest.mark.parametrize("name", sorted(REFERENCES))
@@ -185,6 +217,23 @@ def test_against_the_paper(name):
         for i, (p, x) in enumerate(zip(params, starts, strict=True)):
             grads = [lambda a, k=k, i=i: np.sin(2 * a + i + 0.3 * k) + 0.5 * a for k in range(5)]
             np.testing.assert_allclose(p.detach().numpy(), REFERENCES[name](x, grads, settings), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(JOINT))
+def test_against_the_paper_over_all_parameters(name):
+    row, rng = BY_NAME[name], np.random.default_rng(7)
+    for k in range(60):
+        settings = row.settings(rng)
+        starts = start(row, np.random.default_rng(k))
+        params = params_of(starts)
+        run(row.cls(params, **settings), params, 8)
+        x, at = (
+            np.concatenate([np.ravel(v) for v in values])
+            for values in (starts, [np.full(a.shape, i) for i, a in enumerate(starts)])
+        )
+        grads = [lambda a, k=k, at=at: np.sin(2 * a + at + 0.3 * k) + 0.5 * a for k in range(8)]
+        found = np.concatenate([p.detach().numpy().ravel() for p in params])
+        np.testing.assert_allclose(found, JOINT[name](x, grads, settings), rtol=1e-7, atol=1e-11)
 
 
 def test_sgld_against_the_paper():

@@ -18,6 +18,8 @@ from .checkpoints import save_state as save_state
 from .classic import ASGD as ASGD
 from .classic import SGLD as SGLD
 from .classic import Rprop as Rprop
+from .distance import DoG as DoG
+from .distance import Prodigy as Prodigy
 from .layerwise import LAMB as LAMB
 from .layerwise import LARS as LARS
 from .lbfgs import LBFGS as LBFGS
