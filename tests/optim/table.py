@@ -183,6 +183,18 @@ def _dog(rng):
     }  # fmt: skip
 
 
+def _dadapt(rng):
+    found = _moments()(rng)
+    return {k: found[k] for k in ("betas", "eps", "weight_decay", "maximize")} | {
+        "lr": _u(rng, 0.3, 2), "d0": 10 ** _u(rng, -4, -2), "decouple": _flag(rng),
+        "growth_rate": _one_of(rng, float("inf"), 1.5),
+    }  # fmt: skip
+
+
+def _mars(rng):
+    return _moments()(rng) | {"gamma": _u(rng, 0, 0.1)}
+
+
 def _prodigy(rng):
     found = _moments()(rng)
     return {k: found[k] for k in ("betas", "eps", "weight_decay", "maximize")} | {
@@ -229,6 +241,8 @@ ROWS = (
     Row(optim.ADOPT, _adopt, (*ADAM, {"clip_exponent": 0}), torch=False),
     Row(optim.AdEMAMix, _ademamix, (*LR, *NAN, *EPS, *DECAY, {"betas": (0.9, 0.99)}, {"alpha": -1}), torch=False),
     Row(optim.DoG, _dog, (*LR, *NAN, *EPS, *DECAY, {"reps_rel": 0}), torch=False),
+    Row(optim.DAdaptAdam, _dadapt, (*ADAM, {"d0": 0}, {"growth_rate": 0.5}), torch=False),
+    Row(optim.MARS, _mars, (*ADAM, {"gamma": -0.1}), torch=False),
     Row(optim.Prodigy, _prodigy,
         (*ADAM, {"beta3": 1.0}, {"d0": 0}, {"d_coef": 0}, {"growth_rate": 0.5}), torch=False),
     Row(optim.LAMB, _moments(), ADAM, torch=False),

@@ -195,9 +195,37 @@ def prodigy(x, grads, s):
     return x
 
 
-JOINT = {"DoG": dog, "Prodigy": prodigy}  # of all parameters at once, as one vector
+def dadapt(x, grads, s):
+    (b1, b2), d, b = s["betas"], s["d0"], np.sqrt(s["betas"][1])
+    m, v, sums, r = np.zeros_like(x), np.zeros_like(x), np.zeros_like(x), 0.0
+    for gradient in grads:
+        g, lr = gradient(x) * (-1 if s["maximize"] else 1), s["lr"] * d
+        if not s["decouple"]:
+            g = g + s["weight_decay"] * x
+        r = b * r + (1 - b) * lr * (g @ (sums / (np.sqrt(v) + s["eps"])))
+        m, v = b1 * m + (1 - b1) * lr * g, b2 * v + (1 - b2) * g**2
+        sums = b * sums + (1 - b) * lr * g
+        d = max(d, min(r / ((1 - b) * np.abs(sums).sum()), d * s["growth_rate"]))
+        if s["decouple"]:
+            x = x - lr * s["weight_decay"] * x
+        x = x - m / (np.sqrt(v) + s["eps"])
+    return x
+
+
+def mars(x, grads, s):
+    m, v, last, (b1, b2) = 0.0, 0.0, 0.0, s["betas"]
+    for t, gradient in enumerate(grads, 1):
+        g = gradient(x) * (-1 if s["maximize"] else 1)
+        c = g + s["gamma"] * b1 / (1 - b1) * (g - last)
+        c = c / max(1.0, np.sqrt((c**2).sum()))
+        last, m, v = g, b1 * m + (1 - b1) * c, b2 * v + (1 - b2) * c**2
+        x = x - s["lr"] * (m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + s["eps"]) + s["weight_decay"] * x)
+    return x
+
+
+JOINT = {"DAdaptAdam": dadapt, "DoG": dog, "Prodigy": prodigy}  # of all parameters at once, as one vector
 REFERENCES = {
-    "AMSGrad": amsgrad, "Yogi": yogi, "AdaBelief": adabelief, "Lion": lion, "Signum": signum, "ADOPT": adopt, "AdEMAMix": ademamix, "LAMB": lamb, "LARS": lars,
+    "AMSGrad": amsgrad, "MARS": mars, "Yogi": yogi, "AdaBelief": adabelief, "Lion": lion, "Signum": signum, "ADOPT": adopt, "AdEMAMix": ademamix, "LAMB": lamb, "LARS": lars,
     "ScheduleFreeSGD": free_sgd, "ScheduleFreeAdamW": free_adamw,
 }  # fmt: skip
 

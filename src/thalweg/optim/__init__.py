@@ -18,6 +18,7 @@ from .checkpoints import save_state as save_state
 from .classic import ASGD as ASGD
 from .classic import SGLD as SGLD
 from .classic import Rprop as Rprop
+from .distance import DAdaptAdam as DAdaptAdam
 from .distance import DoG as DoG
 from .distance import Prodigy as Prodigy
 from .layerwise import LAMB as LAMB
@@ -40,6 +41,7 @@ from .recent import Signum as Signum
 from .schedule_free import ScheduleFreeAdamW as ScheduleFreeAdamW
 from .schedule_free import ScheduleFreeSGD as ScheduleFreeSGD
 from .sgd import SGD as SGD
+from .variance import MARS as MARS
 from .wrappers import EMA as EMA
 from .wrappers import SWA as SWA
 from .wrappers import Accumulate as Accumulate

@@ -1,4 +1,4 @@
-"""Methods that find their own learning rate from distances over all parameters: DoG, Prodigy."""
+"""Methods that find their own learning rate from distances over all parameters: DoG, D-Adaptation, Prodigy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .adam import check_betas
 from .optimizer import Optimizer, Params, State
 from .space import Log, OneMinus, Pair, Space
 
-__all__ = ["DoG", "Prodigy"]
+__all__ = ["DAdaptAdam", "DoG", "Prodigy"]
 
 
 class _Measured(Optimizer):
@@ -173,6 +173,100 @@ class DoG(_Measured):
         """Return ``x - lr r̄/√(G + eps) g``."""
         eta = s.lr * state["rbar"] / root(state["G"] + s.eps)
         return x - eta * descent_gradient(x, g, s), state
+
+
+class DAdaptAdamSettings(NamedTuple):
+    """The settings of :class:`DAdaptAdam`."""
+
+    lr: Any
+    betas: Any
+    eps: Any
+    weight_decay: Any
+    decouple: bool
+    d0: Any
+    growth_rate: Any
+    maximize: bool
+
+
+class DAdaptAdam(_Measured):
+    """Adam whose rate is ``lr d``, with ``d`` a lower bound of the distance to the minimum, from the sums of gradients.
+
+    With ``γ = lr d`` and ``b = √β₂``: ``r = b r + (1-b) γ ⟨g, s/(√v + eps)⟩``, ``s = b s + (1-b) γ g`` and
+    ``d = max(d, r/((1-b)‖s‖₁))``. Defazio & Mishchenko 2023, in the form of their program.
+    """
+
+    Settings = DAdaptAdamSettings
+    scalars = ("step", "d", "d_last", "numerator")
+    numbers = ("d", "d_last", "numerator")
+    kept_arrays = ("s", "exp_avg_sq")
+    space: ClassVar[Space] = {"lr": Log(0.3, 3.0), "betas": Pair((0.9, 0.999), 0, OneMinus(0.03, 0.5))}
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | TensorBase = 1.0,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        decouple: bool = False,
+        d0: float = 1e-6,
+        growth_rate: float = float("inf"),
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        who = self._name()
+        check(one_element(lr, who, "lr") >= 0, who, "lr", "a number >= 0", lr)
+        check_betas(betas, who)
+        check(eps >= 0, who, "eps", "a number >= 0", eps)
+        check(weight_decay >= 0, who, "weight_decay", "a number >= 0", weight_decay)
+        check(d0 > 0, who, "d0", "a number > 0", d0)
+        check(growth_rate >= 1, who, "growth_rate", "a number >= 1", growth_rate)
+        defaults = {
+            "lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay, "decouple": decouple, "d0": d0,
+            "growth_rate": growth_rate, "maximize": maximize, "differentiable": differentiable,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    @staticmethod
+    def init(param: Any, settings: Any) -> State:
+        """Start every sum at 0 and the estimate at d0."""
+        zeros = {key: np.zeros_like(param) for key in ("exp_avg", "exp_avg_sq", "s")}
+        return {**zeros, "d": settings.d0, "d_last": settings.d0, "numerator": 0.0}
+
+    @staticmethod
+    def measure(arrays: list[State], numbers: State, s: Any) -> State:
+        """Return the next estimate beside the one that this step takes."""
+        d, b = numbers["d"], root(s.betas[1])
+        rate = s.lr * d
+        gs = [_gradient(a["x"], a["g"], s) for a in arrays]
+        inner = [
+            total(g * (a["s"] / (_settled_root(a["exp_avg_sq"]) + s.eps))) for a, g in zip(arrays, gs, strict=True)
+        ]
+        r = b * numbers["numerator"] + (1 - b) * rate * _sum(inner)
+        sizes = [total(absolute(b * a["s"] + (1 - b) * rate * g)) for a, g in zip(arrays, gs, strict=True)]
+        size = (1 - b) * _sum(sizes)
+        some = size > 0
+        hat = where(some, r / where(some, size, 1.0), d)
+        return {"d": largest(d, smallest(hat, d * s.growth_rate)), "d_last": d, "numerator": r}
+
+    @staticmethod
+    def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:
+        """Return ``x - m / (√v + eps)``, with the rate inside of ``m``."""
+        rate, (beta1, beta2) = s.lr * state["d_last"], s.betas
+        b, g = root(beta2), _gradient(x, g, s)
+        m = beta1 * state["exp_avg"] + rate * (1 - beta1) * g
+        v = beta2 * state["exp_avg_sq"] + (1 - beta2) * (g * g)
+        new = {**state, "exp_avg": m, "exp_avg_sq": v, "s": b * state["s"] + (1 - b) * rate * g}
+        if s.decouple and is_on(s.weight_decay):
+            x = x * (1 - rate * s.weight_decay)
+        return x - m / (root(v) + s.eps), new
+
+
+def _settled_root(v: Any) -> Any:
+    """Return √v with a slope of 0 where v is 0, which is before the first step."""
+    some = v > 0
+    return where(some, root(where(some, v, 1.0)), 0.0)
 
 
 class ProdigySettings(NamedTuple):
