@@ -195,6 +195,14 @@ def _mars(rng):
     return _moments()(rng) | {"gamma": _u(rng, 0, 0.1)}
 
 
+def _shampoo(rng):
+    return {"lr": _u(rng, 1e-3, 0.5), "eps": 10 ** _u(rng, -4, -1), "weight_decay": _decay(rng), "maximize": _flag(rng)}
+
+
+def _soap(rng):
+    return _moments()(rng) | {"frequency": _one_of(rng, 1, 2, 10), "max_dim": _one_of(rng, 3, 100)}
+
+
 def _prodigy(rng):
     found = _moments()(rng)
     return {k: found[k] for k in ("betas", "eps", "weight_decay", "maximize")} | {
@@ -243,6 +251,8 @@ ROWS = (
     Row(optim.DoG, _dog, (*LR, *NAN, *EPS, *DECAY, {"reps_rel": 0}), torch=False),
     Row(optim.DAdaptAdam, _dadapt, (*ADAM, {"d0": 0}, {"growth_rate": 0.5}), torch=False),
     Row(optim.MARS, _mars, (*ADAM, {"gamma": -0.1}), torch=False),
+    Row(optim.Shampoo, _shampoo, (*LR, *NAN, {"eps": 0}, *DECAY), torch=False),
+    Row(optim.SOAP, _soap, (*ADAM, {"frequency": 0}, {"max_dim": 0}), torch=False),
     Row(optim.Prodigy, _prodigy,
         (*ADAM, {"beta3": 1.0}, {"d0": 0}, {"d_coef": 0}, {"growth_rate": 0.5}), torch=False),
     Row(optim.LAMB, _moments(), ADAM, torch=False),

@@ -223,9 +223,58 @@ def mars(x, grads, s):
     return x
 
 
+def along(x, matrices):
+    """Multiply every dimension of x by its matrix."""
+    for i, a in enumerate(matrices):
+        if a is not None:
+            x = np.moveaxis(np.tensordot(a, x, (1, i)), 0, i)
+    return x
+
+
+def grams(g):
+    axes = range(g.ndim)
+    return [np.tensordot(g, g, [[a for a in axes if a != i]] * 2) for i in axes]
+
+
+def shampoo(x, grads, s):
+    shape, x = x.shape, np.atleast_1d(x)
+    sums = [s["eps"] * np.eye(n) for n in x.shape]
+    for gradient in grads:
+        g = gradient(x) * (-1 if s["maximize"] else 1) + s["weight_decay"] * x
+        sums = [a + b for a, b in zip(sums, grams(g), strict=True)]
+        powers = []
+        for a in sums:
+            u, w, vt = np.linalg.svd(a, hermitian=True)
+            powers.append(u @ np.diag(w ** (-1 / (2 * g.ndim))) @ vt)
+        x = x - s["lr"] * along(g, powers)
+    return x.reshape(shape)
+
+
+def soap(x, grads, s):
+    (b1, b2), m, v, sums, q = s["betas"], 0.0, np.zeros_like(x), None, None
+    used = [x.ndim > 1 and n <= s["max_dim"] for n in x.shape]
+    for step, gradient in enumerate(grads):
+        g = gradient(x) * (-1 if s["maximize"] else 1)
+        if step:
+            m = b1 * m + (1 - b1) * g
+            v = b2 * v + (1 - b2) * along(g, [None if a is None else a.T for a in q]) ** 2
+            d = along(m, [None if a is None else a.T for a in q]) / (np.sqrt(v) + s["eps"])
+            x = x - s["lr"] * np.sqrt(1 - b2**step) / (1 - b1**step) * along(d, q)
+            x = x - s["lr"] * s["weight_decay"] * x
+        sums = [b2 * a + (1 - b2) * c for a, c in zip(sums or [0.0] * x.ndim, grams(g), strict=True)]
+        if not step:
+            q = [np.linalg.eigh(a)[1][:, ::-1] if on else None for a, on in zip(sums, used, strict=True)]
+        elif step % s["frequency"] == 0:
+            for i, on in enumerate(used):
+                if on:
+                    order = np.argsort(-np.sum(q[i] * (sums[i] @ q[i]), 0), kind="stable")
+                    q[i], v = np.linalg.qr((sums[i] @ q[i])[:, order])[0], np.take(v, order, i)
+    return x
+
+
 JOINT = {"DAdaptAdam": dadapt, "DoG": dog, "Prodigy": prodigy}  # of all parameters at once, as one vector
 REFERENCES = {
-    "AMSGrad": amsgrad, "MARS": mars, "Yogi": yogi, "AdaBelief": adabelief, "Lion": lion, "Signum": signum, "ADOPT": adopt, "AdEMAMix": ademamix, "LAMB": lamb, "LARS": lars,
+    "AMSGrad": amsgrad, "MARS": mars, "Shampoo": shampoo, "SOAP": soap, "Yogi": yogi, "AdaBelief": adabelief, "Lion": lion, "Signum": signum, "ADOPT": adopt, "AdEMAMix": ademamix, "LAMB": lamb, "LARS": lars,
     "ScheduleFreeSGD": free_sgd, "ScheduleFreeAdamW": free_adamw,
 }  # fmt: skip
 

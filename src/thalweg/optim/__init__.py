@@ -21,6 +21,8 @@ from .classic import Rprop as Rprop
 from .distance import DAdaptAdam as DAdaptAdam
 from .distance import DoG as DoG
 from .distance import Prodigy as Prodigy
+from .factored import SOAP as SOAP
+from .factored import Shampoo as Shampoo
 from .layerwise import LAMB as LAMB
 from .layerwise import LARS as LARS
 from .lbfgs import LBFGS as LBFGS

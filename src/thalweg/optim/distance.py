@@ -80,8 +80,7 @@ class _Measured(Optimizer):
             named = [
                 dict(zip(("x", "g", *self.kept_arrays), each, strict=True)) for each in zip(xs, gs, *kept, strict=True)
             ]
-            # times 1, since the numbers are written one by one and what is read must not be what was written
-            exact = [converted(n * 1, _dtype.float64) if isinstance(n, TensorBase) else n.item() for n in numbers]
+            exact = [_exactly(n) for n in numbers]
             found = self.measure(named, dict(zip(self.numbers, exact, strict=True)), settings)
             return [found[key] for key in self.numbers]
 
@@ -97,6 +96,11 @@ class _Measured(Optimizer):
                     state[key] = value if isinstance(value, TensorBase) else self._as_state(key, value)
                 else:
                     put([state[key]], [value])
+
+
+def _exactly(number: Any) -> Any:
+    """Return a number in double precision; a copy, since the numbers are written one by one after all were read."""
+    return converted(number * 1, _dtype.float64) if isinstance(number, TensorBase) else number.item()
 
 
 def _sum(values: list[Any]) -> Any:
@@ -359,7 +363,7 @@ class Prodigy(_Measured):
     @staticmethod
     def update(x: Any, g: Any, state: State, s: Any, t: Any) -> tuple[Any, State]:
         """Return ``x - lr d m / (√v + d⁺ eps)``, with d⁺ the next estimate."""
-        d, beta1, beta2 = state["d_last"], *s.betas
+        d, (beta1, beta2) = state["d_last"], s.betas
         g = _gradient(x, g, s)
         m = beta1 * state["exp_avg"] + d * (1 - beta1) * g
         v = beta2 * state["exp_avg_sq"] + d * d * (1 - beta2) * (g * g)
