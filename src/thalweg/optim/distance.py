@@ -100,7 +100,8 @@ class _Measured(Optimizer):
 
 def _exactly(number: Any) -> Any:
     """Return a number in double precision; a copy, since the numbers are written one by one after all were read."""
-    return converted(number * 1, _dtype.float64) if isinstance(number, TensorBase) else number.item()
+    on_tensors = isinstance(number, TensorBase)
+    return converted(number * 1, _dtype.float64) if on_tensors else number.item()
 
 
 def _sum(values: list[Any]) -> Any:
