@@ -37,8 +37,8 @@ FAMILIES = {
     ),
     "optim": (
         "Optimizers and schedules",
-        ["optim.sgd", "optim.adam", "optim.adaptive", "optim.moments", "optim.classic", "optim.layerwise", "optim.matrix",
-         "optim.lbfgs", "optim.schedule_free", "optim.wrappers", "optim.schedules"],
+        ["optim.sgd", "optim.adam", "optim.adaptive", "optim.moments", "optim.classic", "optim.layerwise", "optim.matrix", "optim.recent",
+         "optim.variance", "optim.distance", "optim.factored", "optim.lbfgs", "optim.schedule_free", "optim.wrappers", "optim.careful", "optim.schedules"],
     ),
     "methods": (
         "Minimization, constraints, analysis",

@@ -177,6 +177,40 @@ def _ademamix(rng):
     return kept | {"betas": (*found["betas"], _u(rng, 0.9, 0.9999)), "alpha": _u(rng, 0, 8)}
 
 
+def _dog(rng):
+    return {
+        "lr": _u(rng, 0.3, 2), "reps_rel": 10 ** _u(rng, -4, -1), "weight_decay": _decay(rng), "maximize": _flag(rng)
+    }  # fmt: skip
+
+
+def _dadapt(rng):
+    found = _moments()(rng)
+    return {k: found[k] for k in ("betas", "eps", "weight_decay", "maximize")} | {
+        "lr": _u(rng, 0.3, 2), "d0": 10 ** _u(rng, -4, -2), "decouple": _flag(rng),
+        "growth_rate": _one_of(rng, float("inf"), 1.5),
+    }  # fmt: skip
+
+
+def _mars(rng):
+    return _moments()(rng) | {"gamma": _u(rng, 0, 0.1)}
+
+
+def _shampoo(rng):
+    return {"lr": _u(rng, 1e-3, 0.5), "eps": 10 ** _u(rng, -4, -1), "weight_decay": _decay(rng), "maximize": _flag(rng)}
+
+
+def _soap(rng):
+    return _moments()(rng) | {"frequency": _one_of(rng, 1, 2, 10), "max_dim": _one_of(rng, 3, 100)}
+
+
+def _prodigy(rng):
+    found = _moments()(rng)
+    return {k: found[k] for k in ("betas", "eps", "weight_decay", "maximize")} | {
+        "lr": _u(rng, 0.3, 2), "d0": 10 ** _u(rng, -4, -2), "d_coef": _u(rng, 0.5, 2), "decouple": _flag(rng),
+        "safeguard_warmup": _flag(rng), "beta3": _one_of(rng, None, 0.9), "growth_rate": _one_of(rng, float("inf"), 1.5),
+    }  # fmt: skip
+
+
 def _free_adamw(rng):
     return _moments()(rng) | {"warmup_steps": _one_of(rng, 0, 3)}
 
@@ -214,6 +248,13 @@ ROWS = (
     Row(optim.Signum, _signum, (*LR, *NAN, *DECAY, {"momentum": 1.0}, {"momentum": -0.1}), torch=False),
     Row(optim.ADOPT, _adopt, (*ADAM, {"clip_exponent": 0}), torch=False),
     Row(optim.AdEMAMix, _ademamix, (*LR, *NAN, *EPS, *DECAY, {"betas": (0.9, 0.99)}, {"alpha": -1}), torch=False),
+    Row(optim.DoG, _dog, (*LR, *NAN, *EPS, *DECAY, {"reps_rel": 0}), torch=False),
+    Row(optim.DAdaptAdam, _dadapt, (*ADAM, {"d0": 0}, {"growth_rate": 0.5}), torch=False),
+    Row(optim.MARS, _mars, (*ADAM, {"gamma": -0.1}), torch=False),
+    Row(optim.Shampoo, _shampoo, (*LR, *NAN, {"eps": 0}, *DECAY), torch=False),
+    Row(optim.SOAP, _soap, (*ADAM, {"frequency": 0}, {"max_dim": 0}), torch=False),
+    Row(optim.Prodigy, _prodigy,
+        (*ADAM, {"beta3": 1.0}, {"d0": 0}, {"d_coef": 0}, {"growth_rate": 0.5}), torch=False),
     Row(optim.LAMB, _moments(), ADAM, torch=False),
     Row(optim.LARS, _lars, (*LR, *NAN, *EPS, *DECAY, {"momentum": -1}, {"trust_coefficient": 0}), torch=False,
         hyper=("lr", "momentum")),
@@ -252,7 +293,7 @@ def run(optimizer: Any, params: list[Any], steps: int, first: int = 0) -> None:
             values = [p.detach().numpy() for p in params]
             return sum(float((0.25 * a * a - 0.5 * np.cos(2 * a + i + 0.3 * k)).sum()) for i, a in enumerate(values))
 
-        if isinstance(optimizer, optim.LBFGS):
+        if isinstance(optimizer, (optim.LBFGS, optim.SAM)):
             optimizer.step(closure)
         else:
             closure()

@@ -64,6 +64,7 @@ def test_every_method(row):
         lambda o: optim.Accumulate(o, 2),
         lambda o: optim.SWA(o, 1, 2),
         lambda o: optim.Lookahead(o, 0.5, 2),
+        optim.Cautious,
     ],
     ids=[
         "ClipValue",
@@ -75,6 +76,7 @@ def test_every_method(row):
         "Accumulate",
         "SWA",
         "Lookahead",
+        "Cautious",
     ],
 )
 def test_wrappers(wrap):

@@ -72,6 +72,8 @@ WRAPPERS = {
     "EMA": lambda o: optim.EMA(o, 0.9),
     "SWA": lambda o: optim.SWA(o, 1, 2),
     "Lookahead": lambda o: optim.Lookahead(o, 0.5, 3),
+    "Cautious": optim.Cautious,
+    "SAM": lambda o: optim.SAM(o, 0.1),
     "Constrain": lambda o: optim.Constrain(o, lambda p: p.clip(-0.5, 0.5)),
 }
 

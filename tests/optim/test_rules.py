@@ -164,14 +164,123 @@ def ademamix(x, grads, s):
     return x
 
 
+def dog(x, grads, s):
+    x0, total, rbar = x, 0.0, s["reps_rel"] * (1 + np.linalg.norm(x))
+    for gradient in grads:
+        g = gradient(x) * (-1 if s["maximize"] else 1) + s["weight_decay"] * x
+        rbar, total = max(rbar, np.linalg.norm(x - x0)), total + (g**2).sum()
+        x = x - s["lr"] * rbar / np.sqrt(total + 1e-8) * g
+    return x
+
+
+def prodigy(x, grads, s):
+    x0, (b1, b2), d = x, s["betas"], s["d0"]
+    b3 = np.sqrt(b2) if s["beta3"] is None else s["beta3"]
+    m, v, sums, r, top = 0.0, 0.0, 0.0, 0.0, d
+    for gradient in grads:
+        g, lr = gradient(x) * (-1 if s["maximize"] else 1), s["lr"] * d
+        if not s["decouple"]:
+            g = g + s["weight_decay"] * x
+        r = b3 * r + d / s["d0"] * lr * (g @ (x0 - x))
+        sums = b3 * sums + d / s["d0"] * (d if s["safeguard_warmup"] else lr) * g
+        m, v = b1 * m + d * (1 - b1) * g, b2 * v + d**2 * (1 - b2) * g**2
+        guess = s["d_coef"] * r / np.abs(sums).sum()
+        if d == s["d0"]:
+            d = max(d, guess)
+        top = max(top, guess)
+        d = min(top, d * s["growth_rate"])
+        if s["decouple"]:
+            x = x - lr * s["weight_decay"] * x
+        x = x - lr * m / (np.sqrt(v) + d * s["eps"])
+    return x
+
+
+def dadapt(x, grads, s):
+    (b1, b2), d, b = s["betas"], s["d0"], np.sqrt(s["betas"][1])
+    m, v, sums, r = np.zeros_like(x), np.zeros_like(x), np.zeros_like(x), 0.0
+    for gradient in grads:
+        g, lr = gradient(x) * (-1 if s["maximize"] else 1), s["lr"] * d
+        if not s["decouple"]:
+            g = g + s["weight_decay"] * x
+        r = b * r + (1 - b) * lr * (g @ (sums / (np.sqrt(v) + s["eps"])))
+        m, v = b1 * m + (1 - b1) * lr * g, b2 * v + (1 - b2) * g**2
+        sums = b * sums + (1 - b) * lr * g
+        d = max(d, min(r / ((1 - b) * np.abs(sums).sum()), d * s["growth_rate"]))
+        if s["decouple"]:
+            x = x - lr * s["weight_decay"] * x
+        x = x - m / (np.sqrt(v) + s["eps"])
+    return x
+
+
+def mars(x, grads, s):
+    m, v, last, (b1, b2) = 0.0, 0.0, 0.0, s["betas"]
+    for t, gradient in enumerate(grads, 1):
+        g = gradient(x) * (-1 if s["maximize"] else 1)
+        c = g + s["gamma"] * b1 / (1 - b1) * (g - last)
+        c = c / max(1.0, np.sqrt((c**2).sum()))
+        last, m, v = g, b1 * m + (1 - b1) * c, b2 * v + (1 - b2) * c**2
+        x = x - s["lr"] * (m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + s["eps"]) + s["weight_decay"] * x)
+    return x
+
+
+def along(x, matrices):
+    """Multiply every dimension of x by its matrix."""
+    for i, a in enumerate(matrices):
+        if a is not None:
+            x = np.moveaxis(np.tensordot(a, x, (1, i)), 0, i)
+    return x
+
+
+def grams(g):
+    axes = range(g.ndim)
+    return [np.tensordot(g, g, [[a for a in axes if a != i]] * 2) for i in axes]
+
+
+def shampoo(x, grads, s):
+    shape, x = x.shape, np.atleast_1d(x)
+    sums = [s["eps"] * np.eye(n) for n in x.shape]
+    for gradient in grads:
+        g = gradient(x) * (-1 if s["maximize"] else 1) + s["weight_decay"] * x
+        sums = [a + b for a, b in zip(sums, grams(g), strict=True)]
+        powers = []
+        for a in sums:
+            u, w, vt = np.linalg.svd(a, hermitian=True)
+            powers.append(u @ np.diag(w ** (-1 / (2 * g.ndim))) @ vt)
+        x = x - s["lr"] * along(g, powers)
+    return x.reshape(shape)
+
+
+def soap(x, grads, s):
+    (b1, b2), m, v, sums, q = s["betas"], 0.0, np.zeros_like(x), None, None
+    used = [x.ndim > 1 and n <= s["max_dim"] for n in x.shape]
+    for step, gradient in enumerate(grads):
+        g = gradient(x) * (-1 if s["maximize"] else 1)
+        if step:
+            m = b1 * m + (1 - b1) * g
+            v = b2 * v + (1 - b2) * along(g, [None if a is None else a.T for a in q]) ** 2
+            d = along(m, [None if a is None else a.T for a in q]) / (np.sqrt(v) + s["eps"])
+            x = x - s["lr"] * np.sqrt(1 - b2**step) / (1 - b1**step) * along(d, q)
+            x = x - s["lr"] * s["weight_decay"] * x
+        sums = [b2 * a + (1 - b2) * c for a, c in zip(sums or [0.0] * x.ndim, grams(g), strict=True)]
+        if not step:
+            q = [np.linalg.eigh(a)[1][:, ::-1] if on else None for a, on in zip(sums, used, strict=True)]
+        elif step % s["frequency"] == 0:
+            for i, on in enumerate(used):
+                if on:
+                    order = np.argsort(-np.sum(q[i] * (sums[i] @ q[i]), 0), kind="stable")
+                    q[i], v = np.linalg.qr((sums[i] @ q[i])[:, order])[0], np.take(v, order, i)
+    return x
+
+
+JOINT = {"DAdaptAdam": dadapt, "DoG": dog, "Prodigy": prodigy}  # of all parameters at once, as one vector
 REFERENCES = {
-    "AMSGrad": amsgrad, "Yogi": yogi, "AdaBelief": adabelief, "Lion": lion, "Signum": signum, "ADOPT": adopt, "AdEMAMix": ademamix, "LAMB": lamb, "LARS": lars,
+    "AMSGrad": amsgrad, "MARS": mars, "Shampoo": shampoo, "SOAP": soap, "Yogi": yogi, "AdaBelief": adabelief, "Lion": lion, "Signum": signum, "ADOPT": adopt, "AdEMAMix": ademamix, "LAMB": lamb, "LARS": lars,
     "ScheduleFreeSGD": free_sgd, "ScheduleFreeAdamW": free_adamw,
 }  # fmt: skip
 
 
 def test_every_own_method_has_a_reference():
-    assert set(REFERENCES) | {"SGLD"} == {row.name for row in OWN}
+    assert set(REFERENCES) | set(JOINT) | {"SGLD"} == {row.name for row in OWN}
 
 
 @pytest.mark.parametrize("name", sorted(REFERENCES))
@@ -185,6 +294,23 @@ def test_against_the_paper(name):
         for i, (p, x) in enumerate(zip(params, starts, strict=True)):
             grads = [lambda a, k=k, i=i: np.sin(2 * a + i + 0.3 * k) + 0.5 * a for k in range(5)]
             np.testing.assert_allclose(p.detach().numpy(), REFERENCES[name](x, grads, settings), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(JOINT))
+def test_against_the_paper_over_all_parameters(name):
+    row, rng = BY_NAME[name], np.random.default_rng(7)
+    for k in range(60):
+        settings = row.settings(rng)
+        starts = start(row, np.random.default_rng(k))
+        params = params_of(starts)
+        run(row.cls(params, **settings), params, 8)
+        x, at = (
+            np.concatenate([np.ravel(v) for v in values])
+            for values in (starts, [np.full(a.shape, i) for i, a in enumerate(starts)])
+        )
+        grads = [lambda a, k=k, at=at: np.sin(2 * a + at + 0.3 * k) + 0.5 * a for k in range(8)]
+        found = np.concatenate([p.detach().numpy().ravel() for p in params])
+        np.testing.assert_allclose(found, JOINT[name](x, grads, settings), rtol=1e-7, atol=1e-11)
 
 
 def test_sgld_against_the_paper():

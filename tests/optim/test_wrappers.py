@@ -138,7 +138,7 @@ def test_they_nest_and_schedulers_take_them():
 
 def test_closures_run_once():
     (x,) = with_grads([0.0])
-    for wrap in WRAPPERS.values():
+    for name, wrap in WRAPPERS.items():
         optimizer, calls = wrap(optim.SGD([x], lr=0.1)), []
 
         def closure(optimizer=optimizer, calls=calls):
@@ -149,7 +149,58 @@ def test_closures_run_once():
             return loss
 
         assert optimizer.step(closure).item() >= 0
-        assert calls == [1]
+        assert calls == [1] * (2 if name == "SAM" else 1)
+
+
+def test_cautious_leaves_out_what_goes_uphill():
+    (x,) = with_grads([0.0, 0.0, 0.0, 0.0])
+    optimizer = optim.Cautious(optim.SGD([x], lr=0.1, momentum=0.5))
+    v, expected = np.zeros(4), np.zeros(4)
+    for g in ([1.0, 1.0, 1.0, -1.0], [-0.1, 1.0, 0.0, 2.0], [-3.0, -0.1, 0.1, 0.1]):
+        x.grad = tw.tensor(g)
+        optimizer.step()
+        v = 0.5 * v + np.asarray(g)
+        mask = (v * np.asarray(g) > 0).astype(float)
+        expected = expected - 0.1 * v * mask / max(mask.mean(), 1e-3)
+        np.testing.assert_allclose(x.detach().numpy(), expected, rtol=1e-12)
+
+
+def test_cautious_climbs_with_maximize():
+    (x,) = with_grads([1.0, -2.0])
+    optim.Cautious(optim.SGD([x], lr=0.1, maximize=True)).step()
+    np.testing.assert_allclose(x.detach().numpy(), [0.1, -0.2])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_sam_steps_with_the_gradient_uphill(compiled):
+    x, y = params_of([np.array([1.0, -2.0]), np.array([[0.5]])])
+    optimizer = optim.SAM(optim.SGD([x, y], lr=0.1), rho=0.3)
+
+    def step():
+        def closure():
+            optimizer.zero_grad()
+            loss = (x**4).sum() + (y**3).sum() * x.sum()
+            loss.backward()
+            return loss
+
+        return optimizer.step(closure)
+
+    def slope(x, y):
+        return 4 * x**3 + (y**3).sum(), 3 * y**2 * x.sum()
+
+    run = tw.compile(step) if compiled else step
+    a, b = x.detach().numpy().copy(), y.detach().numpy().copy()
+    for _ in range(4):
+        value = (a**4).sum() + (b**3).sum() * a.sum()
+        assert run().item() == pytest.approx(value)
+        g, h = slope(a, b)
+        length = np.sqrt((g**2).sum() + (h**2).sum())
+        g, h = slope(a + 0.3 * g / length, b + 0.3 * h / length)
+        a, b = a - 0.1 * g, b - 0.1 * h
+        np.testing.assert_allclose(x.detach().numpy(), a, rtol=1e-9)
+        np.testing.assert_allclose(y.detach().numpy(), b, rtol=1e-9)
+    with pytest.raises(ValueError, match="a closure is required"):
+        optimizer.step()
 
 
 def test_refused():
@@ -159,7 +210,7 @@ def test_refused():
         lambda: optim.ClipValue(inner, 0), lambda: optim.ClipNorm(inner, -1), lambda: optim.ClipNorm(inner, 1, nonfinite="x"),
         lambda: optim.ClipAdaptive(inner, 0), lambda: optim.Accumulate(inner, 0), lambda: optim.EMA(inner, 1.0),
         lambda: optim.SWA(inner, -1), lambda: optim.SWA(inner, 0, 0), lambda: optim.Lookahead(inner, 0),
-        lambda: optim.Lookahead(inner, 0.5, 0),
+        lambda: optim.Lookahead(inner, 0.5, 0), lambda: optim.SAM(inner, 0),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=r"must be .*, got .*\."):
             make()

@@ -126,6 +126,12 @@ def default_settings(problem: Problem, method: Method, batch: int) -> dict[str, 
         "adopt": {"lr": _rounded(0.01 * scale)},
         "ademamix": {"lr": _rounded(0.01 * scale)},
         "muon": {"lr": _rounded(0.01 * scale)},
+        "mars": {"lr": _rounded(0.01 * scale)},
+        "soap": {"lr": _rounded(0.01 * scale)},
+        "shampoo": {"lr": _rounded(0.1 * scale)},
+        "dog": {"lr": 1.0},
+        "dadaptadam": {"lr": 1.0},
+        "prodigy": {"lr": 1.0},
         "signum": {"lr": _rounded(0.003 * scale)},
     }
     return chosen.get(name, {}) | method.fixed

@@ -11,11 +11,18 @@ from .adam import Yogi as Yogi
 from .adaptive import Adadelta as Adadelta
 from .adaptive import Adagrad as Adagrad
 from .adaptive import RMSprop as RMSprop
+from .careful import SAM as SAM
+from .careful import Cautious as Cautious
 from .checkpoints import load_state as load_state
 from .checkpoints import save_state as save_state
 from .classic import ASGD as ASGD
 from .classic import SGLD as SGLD
 from .classic import Rprop as Rprop
+from .distance import DAdaptAdam as DAdaptAdam
+from .distance import DoG as DoG
+from .distance import Prodigy as Prodigy
+from .factored import SOAP as SOAP
+from .factored import Shampoo as Shampoo
 from .layerwise import LAMB as LAMB
 from .layerwise import LARS as LARS
 from .lbfgs import LBFGS as LBFGS
@@ -36,6 +43,7 @@ from .recent import Signum as Signum
 from .schedule_free import ScheduleFreeAdamW as ScheduleFreeAdamW
 from .schedule_free import ScheduleFreeSGD as ScheduleFreeSGD
 from .sgd import SGD as SGD
+from .variance import MARS as MARS
 from .wrappers import EMA as EMA
 from .wrappers import SWA as SWA
 from .wrappers import Accumulate as Accumulate

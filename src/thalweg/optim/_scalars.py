@@ -107,6 +107,8 @@ def total(x: Any, axes: tuple[int, ...] | None = None) -> Any:
 
 def square(x: Any) -> Any:
     """Sum of the squares of all elements."""
+    if _is_number(x):
+        return x * x
     return float(np.vdot(x, x)) if isinstance(x, np.ndarray) else total(x * x)
 
 
