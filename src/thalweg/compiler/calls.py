@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,11 +15,22 @@ from ..ops._coerce import as_tensor
 from .program import Array
 from .version import Version
 
-__all__ = ["described", "matrices", "rows_of", "runs_of", "settings_of", "split", "starts_of", "swept_settings"]
+__all__ = [
+    "described",
+    "matrices",
+    "refuse_starts",
+    "rows_of",
+    "runs_of",
+    "settings_of",
+    "split",
+    "starts_of",
+    "swept_settings",
+]
 
 
 _TAKEN = {np.dtype(t) for t in (np.float32, np.float64, np.int64)}  # arrays of these are taken without a look
 _LARGEST = np.maximum.reduce
+_PLAIN = frozenset({int, bool, str, bytes, type(None), complex})
 
 
 def described(key: Any) -> str:
@@ -26,10 +39,28 @@ def described(key: Any) -> str:
     return f"({shapes})"
 
 
+class _Same:
+    """An argument that is neither a tensor nor a plain value: a program holds for this very object."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is _Same and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
 def split(
     args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[list[TensorBase], tuple[Any, ...], dict[str, Any], Any]:
-    """Return the arguments with arrays as tensors, those tensors, and the rest, which is fixed for a program."""
+    """Return the arguments with arrays as tensors, those tensors, and the rest, which is fixed for a program.
+
+    Lists, tuples and dictionaries are looked into; they stay the same objects unless an array in them became a tensor.
+    """
     tensors: list[TensorBase] = []
     fixed: list[Any] = []
 
@@ -42,12 +73,34 @@ def split(
             fixed.append(None)
             tensors.append(x)
             return x
-        fixed.append((type(x), x))
+        kind = type(x)
+        if kind in _PLAIN:
+            fixed.append((kind, x))
+        elif kind is float:
+            fixed.append((kind, struct.pack("d", x)))  # by its bits: -0.0 is not 0.0, and NaN is itself
+        elif kind in (list, tuple) or (isinstance(x, tuple) and hasattr(x, "_fields")):
+            fixed.append((kind, len(x)))
+            parts = [each(part) for part in x]
+            if any(p is not q for p, q in zip(parts, x, strict=True)):
+                return kind(*parts) if hasattr(x, "_fields") else kind(parts)
+        elif isinstance(x, dict):
+            fixed.append((kind, tuple(map(_key_of, x))))
+            values = {key: each(value) for key, value in x.items()}
+            if any(values[key] is not value for key, value in x.items()):
+                changed = copy.copy(x)
+                changed.update(values)
+                return changed
+        else:
+            fixed.append((kind, _Same(x)))
         return x
 
-    new_args = tuple(each(x) for x in args)
+    new_args = tuple([each(x) for x in args])
     new_kwargs = {name: each(kwargs[name]) for name in sorted(kwargs)}
     return tensors, new_args, new_kwargs, (*fixed, *new_kwargs) if fixed.count(None) != len(fixed) or new_kwargs else ()
+
+
+def _key_of(key: Any) -> Any:
+    return type(key), key if type(key) in _PLAIN or isinstance(key, (float, tuple)) else _Same(key)
 
 
 def rows_of(arrays: tuple[Any, ...], order: Any, steps: int | None, who: str) -> tuple[list[Array], Array | None, int]:
@@ -96,6 +149,18 @@ def _places(version: Version, name: str, who: str) -> list[int]:
     return found
 
 
+def refuse_starts(version: Version, hyper: Mapping[str, Any], who: str) -> None:
+    """Refuse a setting from which state starts that no step has changed yet: it was made with the group's own value."""
+    for optimizer, group in version.captured.starting:
+        for name in optimizer.starts_from:
+            states = [optimizer.state.get(p) or {} for p in group["params"]]
+            if name in hyper and any("step" in s and s["step"]._data == 0 for s in states):
+                raise ArgumentError(
+                    f"{who}: {name} also decides what the state of {type(optimizer).__name__} starts from, and its first step "
+                    f"is still to come; make the optimizer with that {name}, or set it in its group."
+                )
+
+
 def _numbers(version: Version, k: int, given: Any) -> Array:
     """Return what was given for a setting; of a tuple such as ``betas`` the part that setting `k` is."""
     value = np.asarray(given._data if isinstance(given, TensorBase) else given, np.float64)
@@ -105,6 +170,7 @@ def _numbers(version: Version, k: int, given: Any) -> Array:
 
 def settings_of(version: Version, hyper: dict[str, Any], steps: int, who: str) -> tuple[Array, frozenset[int]]:
     """Return the settings of each step, and which have one value per step."""
+    refuse_starts(version, hyper, who)
     row = version.read_settings()
     stepped = set()
     series: dict[int, Array] = {}

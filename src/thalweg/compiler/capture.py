@@ -25,6 +25,7 @@ from ..errors import CaptureError
 from ..ops.arithmetic import _where
 from .guards import Places
 from .program import Array, Draw, Input, Operation, Program, Value, Write
+from .sharing import owner_of, share
 from .world import World
 
 __all__ = ["Captured", "Guard", "capture"]
@@ -47,7 +48,7 @@ class Captured:
     """A program, the conditions under which it holds, and the form of what the function returned."""
 
     __slots__ = (
-        "decisions", "form", "guards", "places", "program", "refused", "schedules", "shares", "undo", "unfilled", "world",
+        "decisions", "form", "guards", "places", "program", "refused", "same", "schedules", "shares", "starting", "undo", "unfilled", "world",
     )  # fmt: skip
 
     def __init__(self, program: Program, guards: list[Guard], form: Any, undo: Callable[[], None]) -> None:
@@ -59,6 +60,10 @@ class Captured:
         self.unfilled: list[TensorBase] = []  # whose gradient is added to and was not there yet
         self.decisions: list[tuple[Value, bool]] = []  # on settings alone; checked when these change
         self.refused: str | None = None  # why the function must run as written
+        self.starting: list[
+            tuple[Any, dict[str, Any]]
+        ] = []  # optimizers whose first state depends on settings, with groups
+        self.same: dict[int, TensorBase | int] = {}  # results that are an outside tensor, or the k-th argument, itself
         self.places: Places | None = None  # what its Python read
         self.world: World | None = None
 
@@ -114,6 +119,7 @@ class Capture:
         self.draws_before: list[tuple[Any, int]] = []
         self.generator: Any = None
         self.seen: set[int] = set()
+        self.starting: list[tuple[Any, dict[str, Any]]] = []  # optimizers whose first state depends on settings
         self.count = 0
 
     # Values
@@ -342,6 +348,8 @@ class Capture:
         self.seen.add(id(optimizer))
         name = type(optimizer).__name__
         self.world.optimizer(optimizer, frozenset(), name)
+        if getattr(optimizer, "starts_from", ()):
+            self.starting += [(optimizer, group) for group in optimizer.param_groups]
         self.guards.append(Guard(f"the groups or fixed settings of {name} changed", _groups(optimizer)))
 
     def depends(self, on: Any, what: str, now: Callable[[], Any]) -> None:
@@ -391,6 +399,28 @@ class Capture:
         return known
 
     # The end
+
+    def shared(self, leaves: list[Any], tensors: list[TensorBase]) -> tuple[dict[int, TensorBase | int], str | None]:
+        """Return which results are tensors from outside, and what is said if another shares memory with such a tensor.
+
+        Views of what was made here are results of their own; two results over one memory are not.
+        """
+        arguments = {id(t): k for k, t in enumerate(tensors)}
+        outside = {id(t): t for t in self.outside.values()}
+        owners = {id(owner_of(t._data)) for t in (*tensors, *self.outside.values())}
+        same: dict[int, TensorBase | int] = {}
+        for k, leaf in enumerate(leaves):
+            if id(leaf) in arguments:
+                same[k] = arguments[id(leaf)]
+            elif id(leaf) in outside or id(leaf._data) not in self.entries:  # not made here
+                if sys.getrefcount(leaf) > (6 if id(leaf) in outside else 4):  # others than this call hold it
+                    same[k] = leaf
+            elif id(owner_of(leaf._data)) in owners:
+                return {}, "it returns a view of an argument, a parameter or another tensor from outside"
+        fresh = [leaf for k, leaf in enumerate(leaves) if k not in same]
+        if share(fresh):
+            return {}, "it returns two tensors over the same memory"
+        return same, None
 
     def finish(self, leaves: list[Any]) -> None:
         """Turn the state of the recorder into results, writes and guards."""
@@ -558,6 +588,8 @@ def capture(
         refused = recorder.refused or world.blocked or (world.stored() if watch else None)
         if refused is None:
             form = flatten(result, leaves)
+            same, refused = recorder.shared(leaves, tensors) if watch else ({}, None)
+        if refused is None:
             recorder.finish(leaves)
     except Exception as error:
         if isinstance(error, CaptureError):  # any other exception is the function's own, which leaves what it wrote
@@ -581,6 +613,8 @@ def capture(
     captured = Captured(recorder.program, recorder.guards, form, undo)
     captured.places = Places(world.settle())
     captured.unfilled = recorder.unfilled
+    captured.same = same
+    captured.starting = recorder.starting
     captured.schedules = [(scheduler, step) for scheduler, step, _ in recorder.schedules]
     captured.decisions = recorder.decisions
     return captured, result

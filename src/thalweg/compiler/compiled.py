@@ -20,12 +20,13 @@ from ..core.tensor import TensorBase
 from ..errors import ArgumentError, CaptureError, DTypeError
 from ..ops._coerce import as_tensor
 from .cache import no_collection
-from .calls import described, matrices, rows_of, runs_of, settings_of, split, starts_of, swept_settings
+from .calls import described, matrices, refuse_starts, rows_of, runs_of, settings_of, split, starts_of, swept_settings
 from .capture import capture, flatten, rebuild
 from .codes import is_library
 from .interrupts import answered, held, pause
 from .program import Array, Program
 from .scalars import NoKernel
+from .sharing import share
 from .turns import Turn
 from .version import Kept, Version
 
@@ -190,13 +191,13 @@ class Compiled:
         with turn.lock:
             turn.owner = me
             try:
-                tensors, args, kwargs, fixed = split(args, kwargs)
+                tensors, new_args, new_kwargs, fixed = split(args, kwargs)
                 key = self._key(tensors, fixed)
                 version, why = self._find(key)
-                if version is None:
+                if version is None and not share(tensors):
                     with held():
-                        return self._first(args, kwargs, tensors, key, why)
-                if not version.open:
+                        return self._first(new_args, new_kwargs, tensors, key, why)
+                if version is not None and not version.open and not version.shares(tensors):
                     if version.at_once:
                         return self._run(version, tensors)
                     with held():
@@ -229,6 +230,8 @@ class Compiled:
         for write in version.program.writes:
             if write.kind == "argument":
                 bump(tensors[write.source])
+        for k, source in version.captured.same.items():
+            results[k] = tensors[source] if isinstance(source, int) else source
         return rebuild(version.captured.form, results)
 
     def _once(self, version: Version, arrays: list[Array]) -> list[Any]:
@@ -438,6 +441,8 @@ class Compiled:
         """Run a sweep of a known program."""
         starts = starts_of(init, version)
         runs = runs_of(hyper, order, starts)
+        if init is None:  # else each run may have a state of its own
+            refuse_starts(version, hyper, "sweep")
         settings, swept, stepped = swept_settings(version, hyper, runs, count)
         varied = {}
         for given in version.inputs:

@@ -15,6 +15,7 @@ from .interpret import interpret
 from .passes import eliminate_dead, optimize
 from .program import Array, Program, Write
 from .scalars import NoKernel
+from .sharing import owner_of, share
 
 __all__ = ["Kept", "Version"]
 
@@ -40,6 +41,13 @@ class Version:
         self.seen: list[tuple[Any, Any, Any]] = []  # tensors found right, with their memory and node
         self.decided: tuple[Any, ...] | None = None
         self.bases = [(w, w.source) for w in self.program.writes]
+        written = [w.source for w in self.program.writes if w.kind == "tensor"]
+        self.writes_arguments = any(w.kind == "argument" for w in self.program.writes)
+        touched = (
+            [i.source for i in captured.program.inputs if i.kind == "tensor"] if self.writes_arguments else written
+        )
+        #: the owners of memory that no argument may be a part of
+        self.apart = frozenset(id(owner_of(t._data)) for t in touched)
         self.cleared = [w.source for w in self.program.writes if w.value is None]
         self.done = 0  # steps of the latest loop
         self.notes: list[str] = []
@@ -96,6 +104,14 @@ class Version:
         self.notes.append(f"loops step by step in Python: {reason}")
 
     # Guards
+
+    def shares(self, tensors: list[TensorBase]) -> bool:
+        """Return whether a write of the program would meet memory that arguments share, with another or with a tensor."""
+        apart = self.apart
+        for t in tensors:
+            if id(owner_of(t._data)) in apart:
+                return True
+        return self.writes_arguments and len(tensors) > 1 and share(tensors)
 
     def broken(self) -> str | None:
         """Return the first condition that no longer holds, or None."""

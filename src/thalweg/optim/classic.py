@@ -94,6 +94,7 @@ class ASGD(Optimizer):
     Settings = ASGDSettings
     elementwise = True
     scalars = ("step", "eta", "mu")
+    starts_from = ("lr",)
 
     def __init__(
         self,

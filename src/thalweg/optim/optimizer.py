@@ -66,6 +66,8 @@ class Optimizer:
     switches: ClassVar[tuple[str, ...]] = ("weight_decay", "momentum", "dampening")
     #: integers that decide the structure of the rule
     static: ClassVar[tuple[str, ...]] = ()
+    #: settings that state which is made before the first step starts from: another value needs another start
+    starts_from: ClassVar[tuple[str, ...]] = ()
     #: whether the rule takes random numbers, which :meth:`_extra` draws into its state
     draws: ClassVar[bool] = False
     #: whether the rule treats all elements alike, whatever the shape: then one loop serves every large parameter

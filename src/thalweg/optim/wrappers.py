@@ -284,13 +284,22 @@ class Accumulate(Wrapper):
     def _sums(self) -> tuple[list[Any], list[Any]]:
         """Return the sums, made where they are missing, and the gradients to be added."""
         grads = {k: p._grad for k, p in enumerate(self._params()) if p._grad is not None}
+        for k in self._stale() if self.calls._data == 0 else ():  # frozen since the last step: it has no mean any more
+            del self.sums[k]
         for k, grad in grads.items():
             if k not in self.sums:
                 self.sums[k] = TensorBase._wrap(np.zeros(grad._data.shape, grad._data.dtype))
         return [self.sums[k] for k in grads], [*grads.values()]
 
     def _settled(self) -> Any:
-        return (*super()._settled(), *((k, id(kept)) for k, kept in self.sums.items()))
+        stale = self._stale()
+        between = bool(stale) and self.calls._data == 0
+        return (*super()._settled(), *((k, id(kept)) for k, kept in self.sums.items()), stale, between)
+
+    def _stale(self) -> tuple[int, ...]:
+        """Return which sums belong to parameters that were frozen."""
+        params = self._params()
+        return tuple(k for k in self.sums if not params[k].requires_grad)
 
     def _step_with_means(self) -> None:
         params = self._params()
