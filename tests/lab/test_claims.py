@@ -271,3 +271,13 @@ def test_profiles_at_zero_cost_and_refusals():
         lab.performance_profiles({"p": {"a": 1.0, "b": 1.0}, "q": {"a": 1.0}})
     with pytest.raises(ArgumentError, match=">= 0"):
         lab.performance_profiles({"p": {"a": -1.0}})
+
+
+def test_the_page_prints_what_it_says(capsys):
+    import re
+    from pathlib import Path
+
+    code = re.search(r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs" / "claims.md").read_text(), re.S)[1]
+    exec(code, {})
+    shown = [line.split("  # ")[1] for line in code.splitlines() if "  # " in line]
+    assert capsys.readouterr().out.splitlines() == shown
