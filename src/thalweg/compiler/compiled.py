@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import pickle
 import sys
 import threading
 import warnings
@@ -90,6 +91,7 @@ class Compiled:
         self._versions: list[Version] = []
         self._log: list[str] = []
         self._name = ""
+        self._bound = ""  # the name of the method, where this is one of an object
         self._turn = Turn()
         self._written: str | None = None  # why the function runs as written
 
@@ -101,6 +103,7 @@ class Compiled:
         if instance is None or not self._name:
             return self
         bound = Compiled(self._fn.__get__(instance, owner), self._strict)
+        bound._bound = self._name
         with contextlib.suppress(AttributeError):  # an object without a __dict__ compiles at each access
             return instance.__dict__.setdefault(self._name, bound)  # another thread may have been here first
         return bound
@@ -108,6 +111,26 @@ class Compiled:
     def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
         """Return a compiled copy of what was compiled; it captures programs of its own."""
         return Compiled(copy.deepcopy(self._fn, memo), self._strict)
+
+    def __copy__(self) -> Compiled:
+        """Return another compiled form of the same function, which captures programs of its own."""
+        return Compiled(self._fn, self._strict)
+
+    def __reduce__(self) -> Any:
+        """Pickle by name, as functions are: a worker finds the decorated function in its module and captures for itself."""
+        owner = getattr(self._fn, "__self__", None)
+        if owner is not None and self._bound:
+            return getattr, (owner, self._bound)
+        module, name = getattr(self._fn, "__module__", None), getattr(self._fn, "__qualname__", "")
+        found: Any = sys.modules.get(module or "")
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is self:
+            return name
+        raise pickle.PicklingError(
+            f"compile: a compiled function is pickled by its name, and {module}.{name} is not this one; decorate a function of "
+            "a module, or send the function as written and compile it there."
+        )
 
     def __getattr__(self, name: str) -> Any:
         """Return what the function has: a module's parameters(), state_dict(), layers."""
