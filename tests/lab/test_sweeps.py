@@ -162,8 +162,8 @@ def test_a_program_that_is_not_the_step_is_noticed(monkeypatch):
     problem = valley()
     plain = sweeps.run_trial
 
-    def otherwise(*args):
-        record = plain(*args)
+    def otherwise(*args, **more):
+        record = plain(*args, **more)
         record.losses = [1.5 * x for x in record.losses]
         return record
 

@@ -17,7 +17,9 @@ from thalweg.optim import _large
 from .table import BY_NAME, ROWS, start
 
 RULES = [row for row in ROWS if row.cls.elementwise]
-OTHERS = {"Adafactor", "LAMB", "LARS", "LBFGS", "Muon"}  # an element's update depends on other elements
+OTHERS = {  # an element's update depends on other elements
+    "Adafactor", "DAdaptAdam", "DoG", "LAMB", "LARS", "LBFGS", "MARS", "Muon", "Prodigy", "SOAP", "Shampoo",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
