@@ -287,7 +287,7 @@ class TensorBase:
     @property
     def retains_grad(self) -> bool:
         """Whether this result keeps its gradient."""
-        if self._view is not None:
+        if self._view is not None and not self._view.kind:  # other views have no place in the graph after a write
             self._fresh_node()
         return self._was_retaining()
 
